@@ -1,4 +1,4 @@
-"""Pauses that grow, each twice as long as the one before; and words about what happens often, once a minute."""
+"""Pauses that grow, each twice as long as the one before; and a throttle for what happens often."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def doubled(times: int, first: float, longest: float) -> float:
     return min(first * 2.0 ** min(times, DOUBLINGS_MAX), longest)
 
 
-class Seldom:
-    """What happens often is told once a minute, with how often it happened since."""
+class Throttle:
+    """Tells of what happens often once a minute, with how often it happened since."""
 
     def __init__(self, tell: Callable[[int], None], *, minute: float = 60.0) -> None:
         self._tell = tell

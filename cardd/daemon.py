@@ -314,7 +314,7 @@ async def run(
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises what ``Daemon.start`` raises."""
     host.harden()
-    host.tell_exhaustion_seldom(asyncio.get_running_loop())
+    host.throttle_exhaustion(asyncio.get_running_loop())
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -31,7 +31,7 @@ from cardd.agent import notices, witness
 from cardd.agent.assuan import Assuan, readable
 from cardd.agent.notices import Notices
 from cardd.agent.witness import Witness
-from cardd.backoff import Seldom
+from cardd.backoff import Throttle
 from cardd.errors import BrowserUnseen, PromptUnavailable
 from cardd.model import Holders
 from cardd.worker import Background
@@ -265,7 +265,7 @@ class AgentServer:
             listener.close()
 
     async def _accept(self, listener: socket.socket) -> None:
-        unaccepted = Seldom(partial(log.error, "no file descriptor was left for an agent (%d attempts)"))
+        unaccepted = Throttle(partial(log.error, "no file descriptor was left for an agent (%d attempts)"))
         while True:
             await asyncio.sleep(0)  # the loop turns, however many wait to be accepted
             await readable(listener)  # loop.sock_accept() loses a connection that comes while it is cancelled

@@ -25,7 +25,7 @@ Contexts = Callable[[], ssl.SSLContext | None]  # what the next handshake needs;
 log = logging.getLogger(__name__)
 
 
-class Held(Protocol):
+class CountedConnection(Protocol):
     """What is counted: a connection, or one that is about to be."""
 
     descriptor: int
@@ -41,18 +41,18 @@ class Held(Protocol):
         ...
 
 
-class Counting(Protocol):
+class ConnectionCounter(Protocol):
     """Who counts connections, and makes them."""
 
     def info_of(self, transport: asyncio.BaseTransport) -> ConnectionInfo | None:
         """Return what is known of a new connection."""
         ...
 
-    def count(self, connection: Held) -> bool:
+    def count(self, connection: CountedConnection) -> bool:
         """Count one more; return whether there is room for it."""
         ...
 
-    def discount(self, connection: Held) -> None:
+    def discount(self, connection: CountedConnection) -> None:
         """Count one less."""
         ...
 
@@ -66,7 +66,7 @@ class Handshake(asyncio.Protocol):
 
     worth = 0  # it has asked nothing
 
-    def __init__(self, server: Counting, contexts: Contexts, tasks: Background, within: float) -> None:
+    def __init__(self, server: ConnectionCounter, contexts: Contexts, tasks: Background, within: float) -> None:
         self.descriptor = -1
         self.info: ConnectionInfo | None = None
         self._server = server
@@ -131,7 +131,7 @@ class Handshake(asyncio.Protocol):
 class _Later(asyncio.Protocol):
     """What comes in the moment between the end of a handshake and the connection that it is for."""
 
-    def __init__(self, server: Counting) -> None:
+    def __init__(self, server: ConnectionCounter) -> None:
         self._server = server
         self._came: list[bytes] = []
         self._is_lost = False

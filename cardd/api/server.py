@@ -23,10 +23,10 @@ from aiohttp import http_parser, web
 from cardd.api.access import UNIX_HOSTS, tcp_hosts
 from cardd.api.call import ConnectionInfo
 from cardd.api.dispatch import COMMON, Dispatcher
-from cardd.api.handshake import Contexts, Handshake, Held
+from cardd.api.handshake import Contexts, CountedConnection, Handshake
 from cardd.api.parts import ApiLimits, Parts
 from cardd.api.routes import ROUTES
-from cardd.backoff import Seldom
+from cardd.backoff import Throttle
 from cardd.core.lifecycle import Part
 from cardd.core.session import Session
 from cardd.errors import CarddError, ClientLocked, ClientUnknown, PageConsentNeeded
@@ -259,8 +259,8 @@ class HttpServer(web.Server):
         self.has_left = has_left
         self._limits = limits
         self.handshakes = Background()
-        self._held: dict[_Holder, dict[Held, None]] = {}  # in the order in which they were made
-        self._scarce = Seldom(partial(log.warning, "the process has few file descriptors left: %d connections more"))
+        self._held: dict[_Holder, dict[CountedConnection, None]] = {}  # in the order in which they were made
+        self._scarce = Throttle(partial(log.warning, "the process has few file descriptors left: %d connections more"))
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a connection about to be made."""
@@ -285,7 +285,7 @@ class HttpServer(web.Server):
             return ConnectionInfo(True, UNIX_HOSTS, peer)
         return ConnectionInfo(False, _hosts(sock.getsockname()[1]), peer)
 
-    def count(self, connection: Held) -> bool:
+    def count(self, connection: CountedConnection) -> bool:
         """Count one more connection of its user; return False when there is no room for it.
 
         Where the process runs out of descriptors, who holds most makes room. One person may come as thousands of OS
@@ -304,7 +304,7 @@ class HttpServer(web.Server):
         self._held.setdefault(holder, {})[connection] = None
         return True
 
-    def discount(self, connection: Held) -> None:
+    def discount(self, connection: CountedConnection) -> None:
         """Count one less."""
         holder = _holder(connection)
         del self._held[holder][connection]
@@ -312,7 +312,7 @@ class HttpServer(web.Server):
             del self._held[holder]
 
 
-def _has_made_room(crowd: Iterable[Held]) -> bool:
+def _has_made_room(crowd: Iterable[CountedConnection]) -> bool:
     """Hang up on the one that is worth least, of those worth the same the oldest; return False where all are used."""
     idle = [(worth, one) for one in crowd if (worth := one.worth) is not None]
     if idle:
@@ -320,7 +320,7 @@ def _has_made_room(crowd: Iterable[Held]) -> bool:
     return bool(idle)
 
 
-def _holder(connection: Held) -> _Holder:
+def _holder(connection: CountedConnection) -> _Holder:
     info = connection.info
     return (info.peer.uid, info.is_local) if info else (NOBODY, False)
 

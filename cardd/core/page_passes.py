@@ -37,8 +37,8 @@ class Given:
     expires_at: datetime
 
 
-class Shelf(Generic[T]):
-    """Values by a random text that is kept as its hash, for some seconds; the oldest of an owner makes room."""
+class ExpiringTokens(Generic[T]):
+    """Values by a random token that is kept as its hash, for some seconds; the oldest of an owner makes room."""
 
     def __init__(self, clock: Clock, lifetime: float) -> None:
         self._clock = clock
@@ -95,9 +95,9 @@ class PagePasses:
     """Challenges, passes and tickets of all pages."""
 
     def __init__(self, clock: Clock) -> None:
-        self._challenges: Shelf[bool] = Shelf(clock, CHALLENGE_LIFETIME)
-        self._passes: Shelf[Caller] = Shelf(clock, PASS_LIFETIME)
-        self._tickets: Shelf[Caller] = Shelf(clock, TICKET_LIFETIME)
+        self._challenges: ExpiringTokens[bool] = ExpiringTokens(clock, CHALLENGE_LIFETIME)
+        self._passes: ExpiringTokens[Caller] = ExpiringTokens(clock, PASS_LIFETIME)
+        self._tickets: ExpiringTokens[Caller] = ExpiringTokens(clock, TICKET_LIFETIME)
         self._clock = clock
         self._proven: dict[CallerKey, float] = {}  # until when; as many as keys that were let in
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 
-from cardd.core.page_passes import Given, Shelf
+from cardd.core.page_passes import ExpiringTokens, Given
 from cardd.errors import StatusPageLinkInvalid, StatusPageUnserved
 from cardd.model import CallerKey, Peer
 from cardd.ports import Clock
@@ -28,8 +28,8 @@ class StatusPages:
     def __init__(self, clock: Clock) -> None:
         self.port: int | None = None
         self._name = f"cardd-{secrets.token_hex(8)}.localhost"
-        self._links: Shelf[bool] = Shelf(clock, LINK_LIFETIME)
-        self._passes: Shelf[bool] = Shelf(clock, PASS_LIFETIME)
+        self._links: ExpiringTokens[bool] = ExpiringTokens(clock, LINK_LIFETIME)
+        self._passes: ExpiringTokens[bool] = ExpiringTokens(clock, PASS_LIFETIME)
 
     @property
     def host(self) -> str:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from cardd.backoff import Seldom
+from cardd.backoff import Throttle
 from cardd.errors import InternalError
 
 PR_SET_DUMPABLE = 4
@@ -57,13 +57,13 @@ def descriptors_for_callers() -> int:
     return soft - min(RESERVED, soft // 2)
 
 
-def tell_exhaustion_seldom(loop: asyncio.AbstractEventLoop) -> None:
+def throttle_exhaustion(loop: asyncio.AbstractEventLoop) -> None:
     """Log once a minute that connections cannot be accepted; asyncio would write a traceback for each attempt."""
-    seldom = Seldom(partial(log.error, "no file descriptor was left for a connection (%d attempts)"))
+    throttle = Throttle(partial(log.error, "no file descriptor was left for a connection (%d attempts)"))
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if str(context.get("message")).startswith("socket.accept()"):
-            seldom.note()
+            throttle.note()
         else:
             loop.default_exception_handler(context)
 

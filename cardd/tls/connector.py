@@ -17,7 +17,7 @@ from cardd.errors import UpstreamUnknown
 from cardd.model import Algorithm
 from cardd.outward import DIRECT, Outward
 from cardd.tls.connection import Ask, LoopSigner, connect, sign_here
-from cardd.tls.context import Shown, TlsContext
+from cardd.tls.context import ShownCertificate, TlsContext
 from cardd.tls.engine import Engine, Resumption
 
 CONNECTIONS = 32
@@ -85,7 +85,7 @@ class KeyConnector(aiohttp.BaseConnector):
         self._credentials = credentials
         self._vouch = vouch
         shown = (
-            Shown(credentials.certificate, credentials.algorithms, sign_here, credentials.chain)
+            ShownCertificate(credentials.certificate, credentials.algorithms, sign_here, credentials.chain)
             if credentials
             else None
         )

@@ -14,7 +14,7 @@ from cardd.errors import AlgorithmUnsupported, CardGarbled, ConfigInvalid, TlsUn
 from cardd.files import ensure_regular
 from cardd.model import Algorithm
 from cardd.tls.openssl import library, octets
-from cardd.tls.provider import HANDLE, PROPERTIES, Held, Sign, context, hold, release
+from cardd.tls.provider import HANDLE, PROPERTIES, ExternalKey, Sign, context, hold, release
 
 VERSIONS = {"1.2": 0x0303, "1.3": 0x0304}
 NAMES = {
@@ -34,8 +34,8 @@ _SECURITY_LEVEL = 2  # 112 bits: no RSA below 2048, no SHA-1
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """The certificate that we show and its chain (DER), what its key can do, and who signs with it (see ``Held``)."""
+class ShownCertificate:
+    """The certificate that we show and its chain (DER), what its key can do, and who signs (``ExternalKey``)."""
 
     certificate: bytes
     algorithms: Sequence[Algorithm]
@@ -54,7 +54,7 @@ class TlsContext:
 
     def __init__(
         self,
-        shown: Shown | None,
+        shown: ShownCertificate | None,
         *,
         authorities: Path | None = None,
         besides: Path | None = None,
@@ -91,7 +91,7 @@ class TlsContext:
                 file=str(authorities or besides or ""), key="authorities", why="unreadable", expected="PEM"
             )
 
-    def _show(self, shown: Shown, minimum: str) -> None:
+    def _show(self, shown: ShownCertificate, minimum: str) -> None:
         usable = [algorithm for algorithm in shown.algorithms if algorithm in NAMES]
         can_1_3 = any(algorithm in FOR_1_3 for algorithm in usable)
         if not usable or (minimum == "1.3" and not can_1_3):
@@ -169,14 +169,14 @@ def _private(public: int, sign: Sign, on_handle: Callable[[bytes], object]) -> i
     group = ctypes.create_string_buffer(64)
     crypto.EVP_PKEY_get_group_name(public, group, len(group), None)
     crypto.ERR_clear_error()
-    held = Held(
+    external = ExternalKey(
         bits=crypto.EVP_PKEY_get_bits(public),
         security_bits=crypto.EVP_PKEY_get_security_bits(public),
         size=crypto.EVP_PKEY_get_size(public),
         group=group.value.decode(),
         sign=sign,
     )
-    handle = hold(held)
+    handle = hold(external)
     on_handle(handle)
     values = c_void_p()
     crypto.EVP_PKEY_todata(public, _PUBLIC, ctypes.byref(values))

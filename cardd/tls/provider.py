@@ -52,7 +52,7 @@ class Offer(ctypes.Structure):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ExternalKey:
     """A private key that is elsewhere: what OpenSSL asks of every key, and who signs a SHA-256 digest with it.
 
     ``sign`` is called on the thread that does the handshake; for ES256 it returns DER.
@@ -70,7 +70,7 @@ class _Key:
     """A key as the provider knows it: public values, and who holds the private half, if anybody does."""
 
     public: dict[str, openssl.Value] = field(default_factory=dict)
-    held: Held | None = None
+    external: ExternalKey | None = None
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ class _Signing:
     """One signature under way."""
 
     is_ec: bool
-    held: Held | None = None
+    external: ExternalKey | None = None
     is_pss: bool = False
     message: bytearray = field(default_factory=bytearray)
 
@@ -94,19 +94,19 @@ class _Signing:
 _numbers = itertools.count(1)
 _keys: dict[int, _Key] = {}
 _signings: dict[int, _Signing] = {}
-_held: dict[bytes, Held] = {}
+_external: dict[bytes, ExternalKey] = {}
 
 
-def hold(held: Held) -> bytes:
+def hold(external: ExternalKey) -> bytes:
     """Make a key known; return the handle that ``EVP_PKEY_fromdata`` names it by. ``release`` forgets the key."""
     handle = next(_numbers).to_bytes(8, "big")
-    _held[handle] = held
+    _external[handle] = external
     return handle
 
 
 def release(handle: bytes) -> None:
     """Forget a key; one that OpenSSL has made of it lives on until it is freed."""
-    _held.pop(handle, None)
+    _external.pop(handle, None)
 
 
 @cache
@@ -156,7 +156,7 @@ def _import(number: int, _selection: int, given: int) -> int:
     key = _keys[number]
     key.public = {name: values[name] for name in ("n", "e", "pub") if name in values}
     if isinstance(handle, bytes):
-        key.held = _held[handle]
+        key.external = _external[handle]
     return 1
 
 
@@ -169,11 +169,11 @@ def _match(one: int, other: int, _selection: int) -> int:
 
 
 def _key_params(number: int, wanted: int) -> int:
-    held = _keys[number].held
-    if held is None:
+    key = _keys[number].external
+    if key is None:
         return 1
-    values: dict[str, int | str] = {"bits": held.bits, "security-bits": held.security_bits, "max-size": held.size}
-    return int(openssl.fill(wanted, {**values, "group": held.group}))
+    values: dict[str, int | str] = {"bits": key.bits, "security-bits": key.security_bits, "max-size": key.size}
+    return int(openssl.fill(wanted, {**values, "group": key.group}))
 
 
 # --- signatures ----------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def _begin(number: int, digest: bytes | None, key: int, given: int) -> int:
     if digest is None or digest.decode() not in SHA256_NAMES:
         return 0
     signing = _signings[number]
-    signing.held = _keys[key].held
+    signing.external = _keys[key].external
     signing.message.clear()
     return _set(number, given)
 
@@ -221,13 +221,13 @@ def _update(number: int, data: int, size: int) -> int:
 def _finish(number: int, place: int | None, size: SizePointer, room: int) -> int:
     """Write the signature into ``place``; without one, tell how much room it may need."""
     signing = _signings[number]
-    held = signing.held
-    if held is None:
+    external = signing.external
+    if external is None:
         return 0
     if place is None:
-        size[0] = held.size
+        size[0] = external.size
         return 1
-    signature = held.sign(signing.algorithm, hashlib.sha256(signing.message).digest())
+    signature = external.sign(signing.algorithm, hashlib.sha256(signing.message).digest())
     if not signature or len(signature) > room:
         return 0
     ctypes.memmove(place, signature, len(signature))

@@ -13,7 +13,7 @@ from pathlib import Path
 from cardd.model import Algorithm, KeyPurpose, Message
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.card import TokenCard
-from cardd_drivers.pkcs11.module import Fence, Module
+from cardd_drivers.pkcs11.module import Module, ModuleSandbox
 from cardd_drivers.pkcs11.wire import ListTokens
 from tests.bench.measure import Measure, p50
 from tests.rig.softhsm import PIN, SoftHsm
@@ -26,7 +26,7 @@ def own_process(directory: Path, count: int, rounds: int) -> Measure:
     hsm = SoftHsm(directory)
     hsm.token("bench", ec=True)
     os.environ.update(hsm.environment)
-    module = Module(hsm.module, fence=Fence(files=(str(directory),)))
+    module = Module(hsm.module, sandbox=ModuleSandbox(files=(str(directory),)))
     [token] = module.call(ListTokens()).tokens
     card = TokenCard(module, token.slot, "bench")
     with Secret.of(PIN.encode()) as pin:

@@ -18,7 +18,7 @@ from cardd.model import KeyPurpose
 from cardd.ports import Connection
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps4 import Cps4Driver
-from cardd_drivers.pkcs11.module import Fence, Module
+from cardd_drivers.pkcs11.module import Module, ModuleSandbox
 from cardd_drivers.pkcs11.reader import TokenConnection
 from cardd_drivers.pkcs11.wire import ListTokens
 from cardd_drivers.pkcs12.source import FilesConnection
@@ -119,7 +119,7 @@ def _soft_hsm(name: str, *, ec: bool) -> Case:
     def connect() -> Connection:
         fresh = _token(ec=ec).copy(Path(mkdtemp(prefix="cardd-contract-")))
         os.environ.update(fresh.environment)
-        return TokenAlone(Module(fresh.module, fence=Fence(files=(str(fresh.directory),))))
+        return TokenAlone(Module(fresh.module, sandbox=ModuleSandbox(files=(str(fresh.directory),))))
 
     return Case(
         name,

@@ -9,9 +9,9 @@ import pytest
 
 from cardd.driver import Card
 from cardd.secret import Secret
-from cardd_drivers.pkcs11.module import Fence, Module
+from cardd_drivers.pkcs11.module import Module, ModuleSandbox
 from cardd_drivers.pkcs11.reader import TokenConnection
-from cardd_drivers.pkcs11.wire import ListTokens
+from cardd_drivers.pkcs11.wire import ListTokens, TokenState
 from tests.pkcs11.shim import compiled
 from tests.rig import softhsm
 from tests.rig.softhsm import PIN, SoftHsm
@@ -47,7 +47,7 @@ def load() -> Iterator[Callable[[str], Module]]:
     modules: list[Module] = []
 
     def load(path: str) -> Module:
-        modules.append(Module(path, fence=Fence(files=tuple(map(str, softhsm.files())))))
+        modules.append(Module(path, sandbox=ModuleSandbox(files=tuple(map(str, softhsm.files())))))
         return modules[-1]
 
     yield load
@@ -55,10 +55,15 @@ def load() -> Iterator[Callable[[str], Module]]:
         module.close()
 
 
+def token_of(module: Module, label: str = "EC SIMULATION") -> TokenState:
+    """One of the tokens."""
+    [token] = [token for token in module.call(ListTokens()).tokens if token.label == label]
+    return token
+
+
 def connection(module: Module, label: str = "EC SIMULATION") -> TokenConnection:
     """The connection to one of the tokens."""
-    [token] = [token for token in module.call(ListTokens()).tokens if token.label == label]
-    return TokenConnection(module, token, "Lecteur de test")
+    return TokenConnection(module, token_of(module, label), "Lecteur de test")
 
 
 def log_in(card: Card, pin: str = PIN) -> None:

@@ -35,7 +35,7 @@ from cardd.errors import (
 from cardd.model import Algorithm, Message
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.card import TokenCard
-from cardd_drivers.pkcs11.module import Fence, Module
+from cardd_drivers.pkcs11.module import Module, ModuleSandbox
 from cardd_drivers.pkcs11.wire import Reply
 from tests.pkcs11.answers import MUTE, NOTHING, slot_of
 from tests.rig.pens import usage_of
@@ -61,7 +61,7 @@ def module() -> Iterator[Module]:
         b"no certificate",
     )
     command = (sys.executable, "-P", "-m", "tests.pkcs11.answers")
-    made = Module("/nowhere.so", fence=Fence(files=tuple(der.hex() for der in held)), command=command)
+    made = Module("/nowhere.so", sandbox=ModuleSandbox(files=tuple(der.hex() for der in held)), command=command)
     yield made
     made.close()
 

@@ -137,8 +137,8 @@ def test_a_file_that_is_no_module_is_told(load: Load, tmp_path: Path) -> None:
 def test_a_modules_process_ends_with_the_one_that_started_it(hsm: SoftHsm) -> None:
     script = (
         "import sys; from cardd_drivers.pkcs11.wire import ListTokens\n"
-        "from cardd_drivers.pkcs11.module import Fence, Module\n"
-        "module = Module(sys.argv[1], fence=Fence(files=(sys.argv[2],))); module.call(ListTokens())\n"
+        "from cardd_drivers.pkcs11.module import ModuleSandbox, Module\n"
+        "module = Module(sys.argv[1], sandbox=ModuleSandbox(files=(sys.argv[2],))); module.call(ListTokens())\n"
         "print(module.pid, flush=True); import os; os._exit(0)"
     )
     done = subprocess.run(

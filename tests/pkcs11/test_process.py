@@ -19,10 +19,10 @@ from cardd.errors import CarddError, ModuleFailed
 from cardd.model import UNCONFINED, Algorithm, Confinement, KeyPurpose, KeyRef, Message
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.card import TokenCard
-from cardd_drivers.pkcs11.module import Fence, Module
+from cardd_drivers.pkcs11.module import Module, ModuleSandbox
 from cardd_drivers.pkcs11.wire import ListTokens, Sign, receive_reply
 from tests.integration.test_pin_leaks import found_in_memory
-from tests.pkcs11.conftest import connection, log_in
+from tests.pkcs11.conftest import connection, log_in, token_of
 from tests.pkcs11.shim import GET_SLOT_LIST, LOGIN, LOGOUT, signing
 from tests.rig.softhsm import PIN, SoftHsm
 
@@ -77,7 +77,7 @@ def test_a_signature_that_hangs_ends_in_time_and_the_next_call_works(hsm: SoftHs
     card = logged_in(module)
     ill = hsm.directory.parent / "ill"
     ill.touch()
-    request = Sign(slot=module.call(ListTokens()).tokens[0].slot, key=b"\x51", algorithm="ES256", digest=MESSAGE.digest)
+    request = Sign(slot=token_of(module).slot, key=b"\x51", algorithm="ES256", digest=MESSAGE.digest)
     begun = time.monotonic()
     with pytest.raises(ModuleFailed) as failed:
         module.call(request, limit=0.5)
@@ -103,7 +103,7 @@ def test_a_signature_that_crashes_is_told_and_the_next_one_works(hsm: SoftHsm, l
 
 def test_a_module_whose_sandbox_is_demanded_and_cannot_be_made_is_not_run(hsm: SoftHsm) -> None:
     ending = f"import os; os._exit({UNCONFINED})"
-    module = Module(hsm.module, fence=Fence(Confinement.REQUIRED), command=(sys.executable, "-c", ending))
+    module = Module(hsm.module, sandbox=ModuleSandbox(Confinement.REQUIRED), command=(sys.executable, "-c", ending))
     with pytest.raises(ModuleFailed) as failed:
         module.call(ListTokens())
     assert failed.value.params["why"] == "no sandbox"
@@ -118,7 +118,7 @@ def test_a_module_that_forks_is_refused_in_its_sandbox_and_serves_without(hsm: S
     (hsm.directory.parent / "ill").touch()
     with pytest.raises(CarddError):
         sign(logged_in(load(path)))
-    outside = Module(path, fence=Fence(Confinement.OFF))
+    outside = Module(path, sandbox=ModuleSandbox(Confinement.OFF))
     assert len(sign(logged_in(outside))) == 64
     outside.close()
 

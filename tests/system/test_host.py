@@ -52,13 +52,13 @@ def test_another_process_of_the_same_user_cannot_look_into_it(call: str, result:
 
 FILLED = """
 import asyncio, logging, resource, sys
-from cardd.system.host import descriptors_for_callers, tell_exhaustion_seldom
+from cardd.system.host import descriptors_for_callers, throttle_exhaustion
 
 async def main():
     logging.basicConfig(format="%(message)s")
     resource.setrlimit(resource.RLIMIT_NOFILE, (24, 32))
     print(descriptors_for_callers())
-    tell_exhaustion_seldom(asyncio.get_running_loop())
+    throttle_exhaustion(asyncio.get_running_loop())
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)

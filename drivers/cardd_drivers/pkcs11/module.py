@@ -56,7 +56,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Fence:
+class ModuleSandbox:
     """Whether a module gets a sandbox, and the ``files`` and directories in which it may read and write."""
 
     confinement: Confinement = Confinement.POSSIBLE
@@ -71,14 +71,16 @@ class HostProcess:
     end on ``events``, so that nobody has to look.
     """
 
-    def __init__(self, program: Sequence[str], path: str, events: socket.socket, gate: Gate, fence: Fence) -> None:
+    def __init__(
+        self, program: Sequence[str], path: str, events: socket.socket, gate: Gate, sandbox: ModuleSandbox
+    ) -> None:
         """Start the process. Raises OSError when none can be started."""
         self._link, theirs = socket.socketpair()
         self._ended, self._has_pin = threading.Event(), threading.Event()
         started: Future[subprocess.Popen[bytes]] = Future()
         self._name = Path(path).name
-        command = [*program, str(theirs.fileno()), str(events.fileno()), path, fence.confinement, *fence.files]
-        self._is_confined = fence.confinement is not Confinement.OFF
+        command = [*program, str(theirs.fileno()), str(events.fileno()), path, sandbox.confinement, *sandbox.files]
+        self._is_confined = sandbox.confinement is not Confinement.OFF
         self._prints = subprocess.PIPE if self._is_confined else None
         with theirs:
             threading.Thread(target=self._keep, args=(command, theirs, events, gate, started), daemon=True).start()
@@ -191,12 +193,12 @@ class Module:
         path: str,
         report: Callable[[str], None] = lambda _: None,
         patience: Patience | None = None,
-        fence: Fence | None = None,
+        sandbox: ModuleSandbox | None = None,
         command: Sequence[str] = COMMAND,
     ) -> None:
         self.path = path
         self.patience = patience or Patience()
-        self._fence = fence or Fence()
+        self._sandbox = sandbox or ModuleSandbox()
         self._command = command
         self.name = Path(path).name.partition(".so")[0]
         self.generation = 0
@@ -277,7 +279,7 @@ class Module:
         if self._closed or self.pause:
             raise ModuleFailed(module=self.name, why=self.fault)
         try:
-            self._host = HostProcess(self._command, self.path, self._events, self.gate, self._fence)
+            self._host = HostProcess(self._command, self.path, self._events, self.gate, self._sandbox)
         except OSError as error:
             raise self._failed(error.strerror or "") from error
         self.generation += 1

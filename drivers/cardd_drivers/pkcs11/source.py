@@ -20,7 +20,7 @@ from cardd.errors import CarddError, CardTimeout, ReaderBusy
 from cardd.model import CardKind, Confinement
 from cardd.ports import ReaderListener, SourceSettings, Token
 from cardd.worker import Background, Worker, post
-from cardd_drivers.pkcs11.module import Fence, Module, Patience
+from cardd_drivers.pkcs11.module import Module, ModuleSandbox, Patience
 from cardd_drivers.pkcs11.reader import TokenReader
 from cardd_drivers.pkcs11.wire import ListTokens, Reply, TokenState
 
@@ -82,9 +82,9 @@ class ModuleTokens:
     A module whose process ended is started anew, each time later, until it has failed too often.
     """
 
-    def __init__(self, path: str, listener: ReaderListener, patience: Patience, fence: Fence) -> None:
+    def __init__(self, path: str, listener: ReaderListener, patience: Patience, sandbox: ModuleSandbox) -> None:
         self._loop = asyncio.get_running_loop()
-        self.module = Module(path, lambda why: post(self._loop, partial(self._failed, why)), patience, fence)
+        self.module = Module(path, lambda why: post(self._loop, partial(self._failed, why)), patience, sandbox)
         self._listener: ReaderListener | None = listener
         self._readers: dict[tuple[int, str], TokenReader] = {}
         self._worker = Worker(self.module.name, lambda timeout: CardTimeout(seconds=round(timeout)))
@@ -242,7 +242,7 @@ class Pkcs11Source:
         unconfined = {resolve(name) for name in self._settings.unconfined}
         for path in dict.fromkeys(path for path in paths.values() if path):
             try:
-                tokens = ModuleTokens(path, listener, self._patience, self._fence(path in unconfined))
+                tokens = ModuleTokens(path, listener, self._patience, self._sandbox(path in unconfined))
             except OSError as error:  # no room for its way to pcscd
                 log.warning("PKCS#11 module %s is not loaded: %s", path, error)
                 listener.source_failed(Path(path).name, error.strerror or "")
@@ -250,10 +250,10 @@ class Pkcs11Source:
             self.tokens.append(tokens)
             tokens.start()
 
-    def _fence(self, is_unconfined: bool) -> Fence:
+    def _sandbox(self, is_unconfined: bool) -> ModuleSandbox:
         if is_unconfined:
-            return Fence(Confinement.OFF)
-        return Fence(self._settings.sandbox, tuple(map(str, self._settings.files)))
+            return ModuleSandbox(Confinement.OFF)
+        return ModuleSandbox(self._settings.sandbox, tuple(map(str, self._settings.files)))
 
     async def refresh(self) -> None:
         """Read every module's list of tokens again."""
