@@ -156,6 +156,24 @@ def test_a_signed_file_in_xml_may_be_changed_and_is_found_out(stranger: User, pe
     assert "it was changed" in told.out
 
 
+def test_a_signature_that_is_found_beside_hides_no_broken_one_inside(stranger: User, pen: Pen, tmp_path: Path) -> None:
+    """Whoever may write beside the file signs what they made of it."""
+    signed, beside = tmp_path / "signed.xml", tmp_path / "signed.xml.p7s"
+    document = pen.write(prepare_xades(BytesIO(b"<dose>1</dose>"), pen.signer, datetime.now(UTC)))
+    for content, status, reasons in (
+        (document, Exit.UNDETERMINED, ["untrusted"]),
+        (document.replace(b"<dose>1", b"<dose>9"), Exit.FAILED, ["flaw_content", "untrusted"]),
+    ):
+        signed.write_bytes(content)
+        prepared = prepare_cades(BytesIO(content), pen.signer, datetime.now(UTC), detached=True)
+        beside.write_bytes(pen.write(prepared))
+        for named in (signed, beside):
+            ran = stranger.run("verify", named, "--json")
+            told = [(one["format"], [reason["code"] for reason in one["reasons"]]) for one in ran.rows("signatures")]  # type: ignore[attr-defined]
+            assert (ran.status, told) == (status, [("cades", ["untrusted"]), ("xades", reasons)])
+        assert stranger.run("verify", signed, "--signature", beside).status == Exit.UNDETERMINED
+
+
 def test_a_pdf_without_signature_is_not_valid(stranger: User, tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(pdf())
     told = stranger.run("verify", tmp_path / "a.pdf")

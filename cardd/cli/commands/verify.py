@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from cardd.cli.command import Command, Context
 from cardd.cli.parser import PATH, Exit, Parser, named_files
 from cardd.cli.wording import holder_in_words
 from cardd.documents.report import report
 from cardd.documents.requests import ToVerify
-from cardd.documents.verdicts import Judged, Reason, Verdict, Verification
+from cardd.documents.verdicts import Judged, Reason, Verdict, Verification, worst
 from cardd.documents.verification import Anchors, Verifier
-from cardd.errors import ConfigInvalid, InvalidRequest
+from cardd.errors import ConfigInvalid, DocumentError, InvalidRequest
 from cardd.files import open_file, read_file
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.verified import Revocation
@@ -86,32 +86,56 @@ def _arguments(parser: Parser) -> None:
 async def _verify(context: Context) -> int:
     """Verify, and say who signed."""
     with ExitStack() as files:
-        found = await _verified(context, _given(context, files))
+        given, around = _given(context, files)
+        found = await _verified(context, given)
+        if around is not None:
+            found = _together(found, await _inside(context, around))
     told = report(found, context.language)
     context.answer(told, _lines(context, found))
     return EXITS[found.verdict]
 
 
-def _given(context: Context, files: ExitStack) -> ToVerify:
-    """Return the file by itself or, where a signature stands beside it, that one and its document. Raises OSError."""
+async def _inside(context: Context, document: BinaryIO) -> Verification | None:
+    """Return what is found of the signatures that a document holds itself, if it is one that holds any."""
+    try:
+        return await _verified(context, ToVerify(document))
+    except DocumentError:
+        return None
+
+
+def _together(beside: Verification, inside: Verification | None) -> Verification:
+    """Return both, by the worse verdict: who may write beside a file must not hide a broken signature that is in it."""
+    if inside is None or not inside.signatures:
+        return beside
+    verdict = worst([beside.verdict, inside.verdict])
+    return Verification(verdict, (*beside.reasons, *inside.reasons), (*beside.signatures, *inside.signatures))
+
+
+def _given(context: Context, files: ExitStack) -> tuple[ToVerify, BinaryIO | None]:
+    """Return the file by itself or, where a signature stands beside it, that one and its document.
+
+    The document once more where nobody named its signature: it may hold others. Raises OSError.
+    """
     asked = context.arguments
     file, of_file = asked.file, asked.signature
-    if not (of_file or asked.content or asked.document) and (signed := _signed_beside(file)):
+    is_named = of_file or asked.content or asked.document
+    if not is_named and (signed := _signed_beside(file)):
         file, of_file = signed, file
     document = files.enter_context(open_file(file))
     content = files.enter_context(open_file(asked.content)) if asked.content else None
     if documents := named_files(context.language, asked.document):
         of_set = {name: files.enter_context(open_file(path)) for name, path in documents.items()}
-        return ToVerify(document, content, _bytes(asked.signature), _bytes(asked.certificate), of_set)
+        return ToVerify(document, content, _bytes(asked.signature), _bytes(asked.certificate), of_set), None
     signature: Path | None = of_file or (None if content else _beside(file))
     if signature is None:
-        return ToVerify(document, content, certificate=_bytes(asked.certificate))
+        return ToVerify(document, content, certificate=_bytes(asked.certificate)), None
+    around = None if is_named else document
     certificate = asked.certificate or _certificate_of(signature)
     if certificate is not None:
-        return ToVerify(document, content, read_file(signature), _bytes(certificate))
+        return ToVerify(document, content, read_file(signature), _bytes(certificate)), around
     if content is not None:
         raise InvalidRequest(where="--content", why=_("the signature is of FILE already", context.language))
-    return ToVerify(files.enter_context(open_file(signature)), document)
+    return ToVerify(files.enter_context(open_file(signature)), document), around
 
 
 def _beside(file: Path) -> Path | None:
