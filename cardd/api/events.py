@@ -20,10 +20,11 @@ from cardd.api.call import Call
 from cardd.api.cards import card_answers, reader_answers
 from cardd.api.schemas.workstation import Hello, Told
 from cardd.core.events import Subscription
-from cardd.errors import InvalidRequest, PcscUnavailable, ReaderNotYours
+from cardd.errors import InvalidRequest, PcscUnavailable, ReaderNotYours, TooManyRequests
 from cardd.model import Event
 
 MESSAGE_MAX = 1024
+RETRY_AFTER = 10
 OF_CERTIFICATES = "certificate.expiring"  # names one: by it the organisation can be found
 GOODBYE = 0.2  # seconds for a listener's own; when the server stops, nothing is read any more
 
@@ -31,13 +32,21 @@ Send = Callable[[int, Event], Awaitable[None]]
 
 
 async def listen(call: Call) -> web.StreamResponse:
-    """Send events until either side leaves."""
+    """Send events until either side leaves. Raises TooManyRequests."""
+    ensure_room(call)
     upgrade = call.http.headers.get("Upgrade")
     if upgrade is None:
         return await server_sent(call, lambda: _subscribe(call))
     if upgrade.strip().lower() != "websocket":
         raise InvalidRequest(where="Upgrade", why="expected", expected="websocket")
     return await _websocket(call)
+
+
+def ensure_room(call: Call) -> None:
+    """Raises TooManyRequests where pages have so many streams that others would be kept out."""
+    streams = call.parts.events.streams_of_pages(call.peer.uid) if call.caller.page_key else []
+    if len(streams) >= call.limits.streams or streams.count(call.caller.key) >= call.limits.streams_each:
+        raise TooManyRequests(retry_after=RETRY_AFTER)
 
 
 async def _websocket(call: Call) -> web.StreamResponse:

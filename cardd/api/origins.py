@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from msgspec import UNSET
 
+from cardd.api import events
 from cardd.api.call import Call, Page, Reply, Shape
 from cardd.api.schemas import Body
 from cardd.api.schemas.clients import (
@@ -58,6 +59,7 @@ async def ticket(call: Call, _: TicketBody) -> Reply:
     """Give a page what opens one stream of events, where the browser lets it send no header."""
     if call.caller.kind is not CallerKind.ORIGIN:
         raise Forbidden
+    events.ensure_room(call)  # a browser does not tell its page why it was given no stream
     given = call.parts.origins.passes.ticket(call.caller)
     return Reply(201, TicketAnswer(given.value, given.expires_at))
 

@@ -87,6 +87,8 @@ class ApiLimits:
     ``connections`` counts those of one OS user, TCP and Unix each; none is taken whose file descriptor is
     ``descriptors`` or more: the rest is for cards, dialogs and documents. ``head`` is how long one may take to its
     first request's head; ``in_flight`` the requests of one caller that are not yet answered, event streams included;
+    ``streams`` are those of all pages of one OS user, ``streams_each`` those of one browser's pages of one site: enough
+    connections and requests are left for all else;
     ``read_timeout`` is for the whole body of a request; ``idle`` is how long a connection may say nothing, or dawdle
     over a request's head; ``write_timeout`` how long a listener may take to take an event, and how
     long an answer may be left before its connection makes room; ``pin_state`` is how long the cards may take to tell
@@ -101,6 +103,8 @@ class ApiLimits:
     connections: int = 128
     descriptors: int = sys.maxsize
     in_flight: int = 64
+    streams: int = 96
+    streams_each: int = 56
     head: float = 5.0
     read_timeout: float = 10.0
     idle: float = 75.0

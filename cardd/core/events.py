@@ -80,6 +80,11 @@ class EventBus:
         """Return whether this caller listens."""
         return any(subscription.caller == caller for subscription in self._subscriptions)
 
+    def streams_of_pages(self, uid: int) -> list[CallerKey]:
+        """Return which of this OS user's pages listen, each as often as it does."""
+        callers = [one.caller for one in self._subscriptions if one.caller]
+        return [caller for caller in callers if caller.uid == uid and caller.page_key]
+
     @property
     def listeners(self) -> int:
         """How many listeners get what is published."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +15,7 @@ import pytest
 from cardd.api.parts import ApiLimits
 from cardd.model import Event
 from tests.api.requests import UPGRADE, request, status_of
-from tests.api.workbench import PAGE, Json, Via, Workbench
+from tests.api.workbench import DEVELOPMENT_PAGE, PAGE, PAGE_WITH_PORT, Json, Via, Workbench
 from tests.rig.waiting import eventually
 
 Next = Callable[[], Awaitable[tuple[str, Json]]]
@@ -50,6 +50,24 @@ async def hears_nothing(told: Next) -> bool:
     except TimeoutError:
         return True
     return False
+
+
+async def test_pages_that_listen_without_end_keep_nobody_out(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+) -> None:
+    api = await started(Workbench(tmp_path, limits=ApiLimits(connections=8, in_flight=4, streams=6, streams_each=3)))
+    async with AsyncExitStack() as listening, aiohttp.ClientSession() as others:
+        for origin, heard in ((PAGE, 3), (PAGE_WITH_PORT, 3), (DEVELOPMENT_PAGE, 0)):
+            for _ in range(heard):
+                assert (await (await listening.enter_async_context(stream(api, via="v4", Origin=origin)))())[
+                    0
+                ] == "hello"
+            for path in ("/v1/events/tickets", "/v1/events"):
+                method = "POST" if path.endswith("s/tickets") else "GET"
+                got = await api.call(method, path, {} if method == "POST" else None, headers={"Origin": origin})
+                assert (got.status, got.code, got.json["retryable"]) == (429, "request.too_many", True)
+        async with others.get(f"{api.base()}/v1/status") as told:
+            assert told.status == 200
 
 
 async def ticketed(api: Workbench, origin: str = PAGE) -> str:
