@@ -142,7 +142,13 @@ def assemble(config: Config, outside: Outside) -> Parts:
         identity.logins.ecps,
         ApiServer(parts, listen=outside.listen, peer_of=outside.peer_of, has_left=outside.has_left, limits=limits),
         program_logins,
-        P11Server(core.readers, keys, listen=outside.listen_p11, peer_of=outside.program_peer_of),
+        P11Server(
+            core.readers,
+            keys,
+            listen=outside.listen_p11,
+            peer_of=outside.program_peer_of,
+            descriptors=outside.descriptors,
+        ),
         core.clients,
         identity.expiry,
         core.sessions,  # the last to start and so the first to stop: every PIN is wiped, every card de-authenticated

@@ -27,6 +27,7 @@ STORE = "programs"
 ONCE = timedelta(hours=12)
 REFUSED_FOR = 60.0  # seconds for which a refusal stands: programs try again at once
 PROGRAMS_MAX = 64  # of one OS user; the one that was not used for longest makes room
+UNSEEN = "p11?"
 STRANGERS = "other programs"  # who asks for programs that nobody let in
 
 
@@ -65,7 +66,10 @@ class Wanted:
 
 
 class Programs:
-    """Lets programs in, and tells what each may do. A caller is known by its key, whose file is its ``name``."""
+    """Lets programs in, and tells what each may do. A caller's ``name`` is its file, whatever its ``id`` stands for.
+
+    One whose file nobody can tell is a caller of its own, each process, and named so.
+    """
 
     def __init__(self, store: Store, dialogs: DialogLines, clock: Clock, lifecycle: Lifecycle, settings: P11) -> None:
         self._file = StateFile(store, STORE, _Kept)
@@ -74,8 +78,8 @@ class Programs:
         self._lifecycle = lifecycle
         self._settings = settings
         kept = self._file.load()
-        self._known = {(one.uid, one.path): one for one in (kept.programs if kept else ())}
-        self._once: dict[tuple[int, str], KnownProgram] = {}
+        self._known = {CallerKey(one.uid, program_id(one.path)): one for one in (kept.programs if kept else ())}
+        self._once: dict[CallerKey, KnownProgram] = {}
         self._refused: dict[tuple[CallerKey, ProgramRight], float] = {}
         self._turns: WeakValueDictionary[CallerKey, asyncio.Lock] = WeakValueDictionary()
 
@@ -105,13 +109,14 @@ class Programs:
     def standings(self, uid: int) -> list[KnownProgram]:
         """Return the programs that this user let in, by their paths."""
         now = self._clock.now()
-        mine = {key: one for key, one in {**self._known, **self._once}.items() if key[0] == uid and now < one.until}
+        mine = {key: one for key, one in {**self._known, **self._once}.items() if key.uid == uid and now < one.until}
         return [mine[key] for key in sorted(mine)]
 
     def revoke(self, path: str, uid: int) -> None:
         """Shut a program out: its logins end at once, and it has to ask again. Raises ProgramNotFound."""
-        key = (uid, path)
-        if key not in self._known and key not in self._once:
+        every = {**self._known, **self._once}
+        key = next((key for key, one in every.items() if key.uid == uid and one.path == path), None)
+        if key is None:
             raise ProgramNotFound
         self._once.pop(key, None)
         is_kept = self._known.pop(key, None) is not None
@@ -119,12 +124,12 @@ class Programs:
             if is_kept:
                 self._save()
         finally:  # it is shut out at once, and until the next start where that cannot be written down
-            self._lifecycle.client_shut_out(CallerKey(uid, program_id(path)), "program_revoked")
+            self._lifecycle.client_shut_out(key, "program_revoked")
 
     # --- consents
 
     def _may(self, program: Caller, right: ProgramRight) -> bool:
-        key = _file_of(program)
+        key = program.key
         now = self._clock.now()
         found = [one for one in (self._once.get(key), self._known.get(key)) if one and now < one.until]
         known = next((one for one in found if right in one.rights), None)
@@ -134,7 +139,7 @@ class Programs:
             self._use(key, now.date())
         return True
 
-    def _use(self, key: tuple[int, str], day: date) -> None:
+    def _use(self, key: CallerKey, day: date) -> None:
         """Note the day, so that of many programs the right one makes room; a full disk keeps nobody out."""
         among = self._once if key in self._once else self._known
         among[key] = replace(among[key], used=day)
@@ -163,7 +168,7 @@ class Programs:
 
     def _question(self, program: Caller, wanted: Wanted, *, is_lasting: bool) -> Question:
         days = self._settings.remember_days
-        params: dict[str, str | int] = {"program": program.name, f"program_{wanted.right.value}": ""}
+        params: dict[str, str | int] = {"program": _path_of(program), f"program_{wanted.right.value}": ""}
         if wanted.server:
             params["server"] = wanted.server
         if not is_lasting:
@@ -176,7 +181,7 @@ class Programs:
         return Question("program", program.peer.uid, params, third=third, caller=asks)
 
     def _is_known(self, program: Caller) -> bool:
-        return _file_of(program) in self._known or _file_of(program) in self._once
+        return program.key in self._known or program.key in self._once
 
     def _refuse(self, program: Caller, right: ProgramRight, error: ProgramRefused | ConsentTimeout) -> None:
         now = self._clock.monotonic()
@@ -185,7 +190,7 @@ class Programs:
         self._lifecycle.client_refused(program, "program.allow", error)
 
     def _keep(self, program: Caller, right: ProgramRight, choice: Choice) -> None:
-        key, now = _file_of(program), self._clock.now()
+        key, now = program.key, self._clock.now()
         is_lasting = choice is Choice.ALWAYS
         among = self._known if is_lasting else self._once
         before = among.get(key)
@@ -201,8 +206,8 @@ class Programs:
                 del among[key]
                 raise
 
-    def _make_room(self, among: dict[tuple[int, str], KnownProgram], uid: int) -> None:
-        mine = sorted((one.used, one.since, key) for key, one in among.items() if key[0] == uid)
+    def _make_room(self, among: dict[CallerKey, KnownProgram], uid: int) -> None:
+        mine = sorted((one.used, one.since, key) for key, one in among.items() if key.uid == uid)
         for _, _, key in mine[:-PROGRAMS_MAX]:
             del among[key]
 
@@ -217,5 +222,11 @@ def program_id(path: str) -> str:
     return f"p11:{quote(path, errors='surrogateescape')}"
 
 
-def _file_of(program: Caller) -> tuple[int, str]:
-    return program.peer.uid, program.name
+def unseen_id(process: int | None) -> str:
+    """Return the identifier of a program whose file nobody can tell."""
+    return f"{UNSEEN}{process}"
+
+
+def _path_of(program: Caller) -> str:
+    """Return what the person is told of the file; empty where it is not known."""
+    return "" if program.id.startswith(UNSEEN) else program.name

@@ -18,7 +18,7 @@ from cardd.core.programs import Programs
 from cardd.core.session import Session, SessionState
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
-from cardd.errors import CallerLeft, CarddError
+from cardd.errors import CallerLeft, CarddError, ProgramRefused
 from cardd.identity.card_login import CpxLogins
 from cardd.identity.csa import CsaLogins
 from cardd.model import Caller, CallerKey
@@ -115,6 +115,12 @@ class ProgramLogins(Part):
         place = self._place_of(session)
         if place is not None:
             del self._logins[place]
+
+    def client_shut_out(self, client: CallerKey, _reason: str) -> None:
+        """Close the PIN's dialog of a program that is shut out."""
+        for (program, _), login in self._logins.items():
+            if program == client and not login.task.done():
+                login.presence.revoke(ProgramRefused(program=""), is_by_caller=False)
 
     def _begin(self, place: Place, program: Caller, card: InsertedCard) -> _Login:
         presence = Presence(0)

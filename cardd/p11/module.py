@@ -407,6 +407,7 @@ class Module:
 
     def _with_token(self, card: InsertedCard, told: Callable[[Token], bytes]) -> Answer:
         """Return what is told of a token: at once, where the card has been read."""
+        self.tokens.ensure_visible(card, self.program)
         token = self.tokens.known(card)
         return told(token) if token else self._when_read(card, told)
 

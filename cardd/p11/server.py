@@ -32,13 +32,17 @@ PeerOf = Callable[[socket.socket], Peer | None]
 
 
 class P11Server(Part):
-    """Accepts programs. ``listen`` opens its sockets; ``peer_of`` returns who is at the other end of one."""
+    """Accepts programs. ``listen`` opens its sockets; ``peer_of`` returns who is at the other end of one.
 
-    def __init__(self, readers: OwnedReaders, keys: Keys, *, listen: Listen, peer_of: PeerOf) -> None:
+    No connection is taken from file descriptor ``descriptors`` on; half of them are for whose the readers are.
+    """
+
+    def __init__(self, readers: OwnedReaders, keys: Keys, *, listen: Listen, peer_of: PeerOf, descriptors: int) -> None:
         self._readers = readers
         self._keys = keys
         self._listen = listen
         self._peer_of = peer_of
+        self._descriptors = descriptors
         self._servers: list[asyncio.Server] = []
         self._tokens: Tokens | None = None
         self._connections: dict[Connection, int] = {}
@@ -73,6 +77,9 @@ class P11Server(Part):
         """Return what a new connection serves; None when nobody is known there, or its user has too many."""
         peer = self._peer_of(sock)
         if peer is None or self._of_user[peer.uid] >= CONNECTIONS_MAX:
+            return None
+        is_owner = self._readers.owners.owns(peer.uid)
+        if sock.fileno() >= (self._descriptors if is_owner else self._descriptors // 2):
             return None
         self._connections[connection] = peer.uid
         self._of_user[peer.uid] += 1

@@ -76,6 +76,11 @@ class Tokens:
         is_served = found is not None and not found.is_mute and found.problem is None
         return found if is_served else None
 
+    def ensure_visible(self, card: InsertedCard, program: Caller) -> None:
+        """Raises Refused where the card is not the program's user's any more."""
+        if not self._readers.owners.may_use(program.peer.uid, card):
+            raise Refused(Rv.TOKEN_NOT_PRESENT)
+
     async def token(self, card: InsertedCard) -> Token:
         """Return what a card shows; it is read at the first call. Raises Refused."""
         reading = self._reading.get(card.id)

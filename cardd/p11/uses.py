@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cardd.core.consents import SignatureRequest
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.presence import Presence
-from cardd.core.programs import ProgramRight, Wanted, program_id
+from cardd.core.programs import ProgramRight, Wanted, program_id, unseen_id
 from cardd.driver import Card
 from cardd.errors import (
     AlgorithmUnsupported,
@@ -38,7 +38,7 @@ from cardd.errors import (
     SessionError,
     SignatureInvalid,
 )
-from cardd.model import Caller, KeyPurpose, KeyRef, Message
+from cardd.model import Caller, KeyPurpose, KeyRef, Message, shown
 from cardd.p11.cryptoki import Refused, Rv
 from cardd.p11.logins import Keys
 from cardd.p11.mechanisms import SHA256, Seen, ToSign
@@ -119,8 +119,7 @@ class ProgramUses:
                 request = SignatureRequest(wanted.algorithm, Message(wanted.digest), DOCUMENT, is_seen=False)
                 [signed] = await self._every.signing.sign(session, [request], None)
                 return signed.signature
-            await self._admit(program, Wanted(RIGHTS[wanted.seen], wanted.server))
-            session = await self._session(program, card)
+            session = await self._admitted(program, card, Wanted(RIGHTS[wanted.seen], wanted.server))
             act, about = f"program.{RIGHTS[wanted.seen].value}", wanted.server or wanted.seen.value
             return await self._every.signing.lend(session, wanted.authenticated, wanted.digest, act=act, about=about)
 
@@ -128,8 +127,7 @@ class ProgramUses:
         """Return what the authentication key decrypts. Raises Refused."""
         with told():
             program = await self._known()
-            await self._admit(program, Wanted(ProgramRight.DATA))
-            session = await self._session(program, card)
+            session = await self._admitted(program, card, Wanted(ProgramRight.DATA))
 
             def decrypted(opened: Card, key: KeyRef) -> bytes:
                 return opened.decrypt(key, cryptogram)
@@ -141,18 +139,24 @@ class ProgramUses:
     async def _session(self, program: Caller, card: InsertedCard) -> Session:
         return await self._every.logins.session(program, card, self._presence)
 
-    async def _admit(self, program: Caller, wanted: Wanted) -> None:
+    async def _admitted(self, program: Caller, card: InsertedCard, wanted: Wanted) -> Session:
+        """Return the session of a program that may do this, after the PIN's dialog too: some are shut out meanwhile."""
         is_lasting = self._file is not None and self._file.is_lasting
         await self._every.programs.admit(program, wanted, is_lasting=is_lasting)
+        session = await self._session(program, card)
+        await self._every.programs.admit(program, wanted, is_lasting=is_lasting)
+        return session
 
     async def _known(self) -> Caller:
         """Return the program by the file that it runs, which is looked at once: at its first use of a key."""
         if self._file is None:
-            self._file = await self._every.files.of(self._program.peer)
+            peer = self._program.peer
+            self._file = await self._every.files.of(peer)
             path = self._file.path
-            name = program_id(path)
-            shown = path or f"local:{self._program.peer.uid}"
-            self._program = replace(self._program, id=name, name=shown, origin=f"urn:cardd:{name}")
+            name = program_id(path) if path else unseen_id(peer.pid)
+            self._program = replace(
+                self._program, id=name, name=shown(path) or f"local:{peer.uid}", origin=f"urn:cardd:{name}"
+            )
         return self._program
 
 

@@ -33,6 +33,7 @@ class Inside(Around):
     owners: tuple[str, ...] = ("*",)
     program: str = BROWSER
     uid: int = field(default_factory=os.getuid)
+    pid: int = field(default_factory=os.getpid)
 
     def __post_init__(self) -> None:
         self.card = simulated_card()
@@ -51,7 +52,7 @@ class Inside(Around):
         return [listening]
 
     def _peer_of(self, _: socket.socket) -> Peer:
-        return Peer(self.uid, os.getpid(), self.program)
+        return Peer(self.uid, self.pid, self.program)
 
     async def __aenter__(self) -> Self:
         await self.parts.lifecycle.start()

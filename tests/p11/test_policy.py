@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,14 +11,16 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from cardd.api.parts import ApiLimits
 from cardd.config import P11
 from cardd.core.programs import ProgramRight
 from cardd.errors import ProgramNotFound
 from cardd.model import Choice
 from cardd.p11.cryptoki import Mechanism, Rv
-from tests.p11.client import Client, Failed
+from tests.p11.client import Client, Failed, ulong
 from tests.p11.handshakes import TLS_1_3, transcript
 from tests.p11.inside import BROWSER, Inside
+from tests.rig.waiting import eventually
 
 OTHER = "/usr/bin/other"
 DIGEST_INFO = bytes.fromhex("3031300D060960864801650304020105000420") + bytes(32)
@@ -184,3 +187,70 @@ async def test_a_user_whose_the_readers_are_not_sees_no_slot(tmp_path: Path) -> 
         assert await client.slots() == []
         with pytest.raises(Failed, match="SLOT_ID_INVALID"):
             await client.session()
+
+
+async def test_a_program_that_is_shut_out_while_its_pin_is_asked_for_signs_nothing(inside: Inside) -> None:
+    inside.person.choice = Choice.ALWAYS
+    client = await inside.client()
+    await client.signed()
+    inside.parts.sessions.close_where(lambda _: True, "logout")
+    inside.person.attentive.clear()
+    signing = asyncio.ensure_future(client.signed())
+    await eventually(lambda: inside.person.open == ["login"])
+    inside.parts.programs.revoke(BROWSER, inside.uid)
+
+    with pytest.raises(Failed, match="FUNCTION_REJECTED"):
+        await signing
+    assert inside.person.open == []
+    assert inside.parts.sessions.of(inside.uid) == []
+
+
+async def test_each_process_of_an_unknown_file_is_asked_about(inside: Inside) -> None:
+    for process in (4, 4, 5):
+        inside.pid = process
+        await (await inside.client("")).signed()
+
+    assert inside.dialogs == ["program", "program", "login", "login"]
+    assert inside.person.questions[0].params["program"] == ""
+
+
+async def test_a_path_of_any_bytes_is_a_program(inside: Inside) -> None:
+    odd = "/tmp/a b\udce9\n\u202e"
+    inside.person.choice = Choice.ALWAYS
+    await (await inside.client(odd)).signed()
+
+    [known] = inside.parts.programs.standings(inside.uid)
+    assert known.path.isprintable()
+    inside.parts.programs.revoke(known.path, inside.uid)
+    assert inside.parts.sessions.of(inside.uid) == []
+
+
+async def test_who_leaves_the_machine_reads_no_object_any_more(tmp_path: Path) -> None:
+    async with Inside(tmp_path, owners=(), tells_who_sits_here=True, uid=4711) as inside:
+        inside.parts.readers.owners.seated(frozenset({4711}))
+        client = await inside.client()
+        session = await client.session()
+        await client.signed()
+        inside.parts.readers.owners.seated(frozenset())
+
+        assert inside.parts.sessions.of(4711) == []
+        with pytest.raises(Failed, match="TOKEN_NOT_PRESENT"):
+            await client.find(session)
+        with pytest.raises(Failed, match="SLOT_ID_INVALID"):
+            await client.call("get_token_info", ulong(1))
+
+
+async def test_descriptors_are_kept_for_whose_the_readers_are(tmp_path: Path) -> None:
+    os.close(free := os.open("/dev/null", os.O_RDONLY))
+    limits = ApiLimits(descriptors=2 * (free + 20))
+    async with Inside(tmp_path, limits=limits, owners=("4711",), uid=4711) as inside:
+        owner = await inside.client()
+        held = [os.open("/dev/null", os.O_RDONLY) for _ in range(20)]
+        try:
+            inside.uid = 4712
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+                await inside.client()
+        finally:
+            for each in held:
+                os.close(each)
+        assert await owner.slots()
