@@ -36,7 +36,7 @@ from cardd.secret import overwrite
 
 PARAMETERS_MAX = 16
 RETRY_AFTER = 1
-NOBODY = ""  # the identifier of callers that no route asked who they are
+NOBODY = ""  # the identifier of programs that no route asked who they are; a page has its origin
 
 COMMON = {
     "Cache-Control": "no-store",
@@ -225,7 +225,8 @@ class Dispatcher:
     @contextmanager
     def _under_way(self, call: Call) -> Iterator[None]:
         """Count a caller's unanswered requests (rule 10). Raises TooManyRequests."""
-        caller = call.who.key if call.who else CallerKey(call.peer.uid, NOBODY)
+        unknown = call.page.origin if call.page else NOBODY
+        caller = call.who.key if call.who else CallerKey(call.peer.uid, unknown)
         if self._in_flight[caller] >= self._limits.in_flight:
             raise TooManyRequests(retry_after=RETRY_AFTER)
         self._in_flight[caller] += 1

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -54,6 +55,7 @@ ASKABLE_LENGTH = 200
 # what the person refuses before nothing new is asked about: strange sites, and keys of one site; until the next start
 REFUSED_SITES_MAX, REFUSED_KEYS_MAX = 10, 3
 DEFAULT = rights_of((Right.AUTHENTICATE, Right.SIGN))
+TABS_MAX = 8  # of one browser that wait for one dialog
 EXPECTED = timedelta(minutes=5)  # for the first page of a site that was let in by cardctl
 PUNYCODE = "xn--"
 # who asks beside strangers: new browsers of sites that are listed or known, and the person by cardctl
@@ -114,6 +116,7 @@ class Origins(Part):
         self._expected: dict[CallerKey, _Expected] = {}
         self._asked: set[CallerKey] = set()
         self._turns: WeakValueDictionary[CallerKey, asyncio.Lock] = WeakValueDictionary()
+        self._tabs: Counter[CallerKey] = Counter()  # that have a dialog open, or wait for it
 
     # --- what the gate asks ---
 
@@ -155,13 +158,21 @@ class Origins(Part):
     @contextlib.asynccontextmanager
     async def _alone(self, page: CallerKey) -> AsyncIterator[None]:
         """Wait until no other tab of this browser has its dialog open, and have it to oneself."""
+        if self._tabs[page] >= TABS_MAX:  # each of them holds a connection
+            raise TooManyRequests(retry_after=5)
         turn = self._turns.setdefault(page, asyncio.Lock())
-        async with while_waited_for():
-            await turn.acquire()
+        self._tabs[page] += 1
         try:
-            yield
+            async with while_waited_for():
+                await turn.acquire()
+            try:
+                yield
+            finally:
+                turn.release()
         finally:
-            turn.release()
+            self._tabs[page] -= 1
+            if not self._tabs[page]:
+                del self._tabs[page]
 
     def may(self, page: Caller, right: Right) -> bool:
         """Return whether a page that was let in has this right."""
@@ -217,7 +228,7 @@ class Origins(Part):
 
     def _is_pending(self, owner: CallerKey) -> bool:
         """Return whether an origin that is not let in was refused, has its dialog open, or is let in soon."""
-        is_open = any(turn.locked() and page.is_of(owner) for page, turn in self._turns.items())
+        is_open = any(page.is_of(owner) for page in self._tabs)
         return is_open or bool(self._soon(owner)) or any(kept == owner for kept, _ in self._refused)
 
     def known(self, uid: int) -> list[KnownOrigin]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from cardd.config import Config, Web
-from cardd.core.origins import EXPECTED, REFUSED_KEYS_MAX, REFUSED_SITES_MAX
+from cardd.core.origins import EXPECTED, REFUSED_KEYS_MAX, REFUSED_SITES_MAX, TABS_MAX
 from cardd.model import Choice
 from tests.api.workbench import PAGE, PAGE_WITH_PORT, Got, Workbench
 from tests.rig.page_keys import BrowserKey
@@ -131,6 +131,18 @@ async def test_pages_that_the_person_refuses_keep_nobody_from_letting_a_site_in_
         await asking.enter(f"https://h{number}.example")
     asking.person.choice = Choice.YES
     assert (await allow(asking, STRANGER)).status == 201
+
+
+async def test_a_site_whose_tabs_all_wait_for_its_dialog_keeps_no_other_from_asking(asking: Workbench) -> None:
+    asking.person.attentive.clear()
+    new = BrowserKey()
+    tabs = [asyncio.ensure_future(asking.enter(STRANGER, new)) for _ in range(TABS_MAX + 1)]
+    await eventually(lambda: sum(tab.done() for tab in tabs) == 1)
+    [refused] = [await tab for tab in tabs if tab.done()]
+    assert (refused.status, refused.code) == (429, "request.too_many")
+    assert (await asking.enter(PAGE)).status == 201
+    asking.person.attentive.set()
+    assert [(await tab).status for tab in tabs].count(201) == TABS_MAX
 
 
 async def test_a_site_whose_consent_is_over_is_a_stranger_again(asking: Workbench) -> None:
