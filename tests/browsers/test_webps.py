@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -129,7 +130,7 @@ def test_a_professional_logs_in_by_card_signs_what_they_see_and_logs_out(
 
 
 def test_a_professional_logs_in_by_e_cps_and_signs_by_card(
-    browser: Browser, site: WebPs, psc: PscSimulator, card: None
+    browser: Browser, site: WebPs, psc: PscSimulator, workstation: Workstation, card: None
 ) -> None:
     with page(browser, site) as mine:
         digits = mine.ask_mobile(DOCTOR)
@@ -140,6 +141,10 @@ def test_a_professional_logs_in_by_e_cps_and_signs_by_card(
         mine.reads("confirmée au serveur par Pro Santé Connect")
         assert mine.field("number") == DOCTOR
         mine.sign()
+        [session] = cast(list[dict[str, str]], workstation.local("/v1/sessions")["sessions"])
+        workstation.tell(f"/v1/sessions/{session['id']}/lock")  # as by a locked screen
+        mine.sign()
+        assert [shown.kind for shown in workstation.pinentry.shown()[-2:]] == ["confirm", "pin"]
         mine.log_out()
 
 
@@ -235,6 +240,12 @@ def test_the_page_logs_out_when_the_card_is_pulled_and_says_what_cardd_says(
             wait_for(lambda: mine.field("problem") != "")
             assert "2" in mine.field("problem")  # tries left
             mine.log_in()
+            workstation.pinentry.answer("hang")
+            mine.press("sign")
+            wait_for(lambda: "signature" in workstation.pinentry.shown()[-1].description)
+        mine.reads("La carte a été retirée : vous êtes déconnecté(e).")
+        with workstation.card(simulated_card()):
+            mine.log_in()
             mine.tab.open(either.origin)  # a reload, after which the page has no session of cardd's
             mine.reads("Vous êtes connecté(e)")
         mine.reads("La carte a été retirée : vous êtes déconnecté(e).")
@@ -313,7 +324,6 @@ def test_everybody_can_use_the_pages_in_both_languages_and_on_a_phone(
                 assert axe.faults(mine.tab) == []
                 assert not axe.is_too_wide_for_a_phone(mine.tab)
 
-        judge()
         mine.ask_mobile(ALICE)
         judge()
         mine.press("cancel")

@@ -111,9 +111,13 @@ class Workstation:
 
     def status_page(self) -> str:
         """What `cardctl open` opens: an address of the status page that serves once."""
+        return text(cast(Json, json.loads(self.tell("/v1/status-page/links"))), "url")
+
+    def tell(self, path: str) -> bytes:
+        """Post nothing there, as anyone of the daemon's own user may on the Unix socket."""
         with closing(UnixConnection(self.daemon.socket)) as connection:
-            connection.request("POST", "/v1/status-page/links", b"{}", {"Content-Type": "application/json"})
-            return text(cast(Json, json.loads(connection.getresponse().read())), "url")
+            connection.request("POST", path, b"{}", {"Content-Type": "application/json"})
+            return connection.getresponse().read()
 
     def cards(self) -> list[Json]:
         """The cards that the daemon knows; none while it has no PC/SC."""

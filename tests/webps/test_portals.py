@@ -212,7 +212,15 @@ def test_the_server_logs_in_whom_pro_sante_connect_names_and_nobody_else(
     with httpx.Client(base_url=portal.origin, verify=False) as http:
         assert state(Visitor(http, portal)) == "none"
     assert asked["digits"] in psc.tell("approve").stdout
+    before = visitor.http.cookies["__Host-card"]
     until(visitor, "in")
+    late = httpx.post(
+        f"{portal.origin}/card/ecps/state",
+        json={},
+        headers={"Origin": portal.origin, "Cookie": f"__Host-card={before}"},
+        verify=False,
+    )
+    assert (late.json()["state"], "Set-Cookie" in late.headers) == ("none", False)
     holder = visitor.ask("GET", "/me").json()
     assert (holder["holder"]["nationalId"], holder["holder"]["title"], holder["way"]) == (ALICE, "Médecin", "ecps")
     assert state(visitor) == "none"

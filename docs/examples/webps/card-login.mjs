@@ -77,7 +77,8 @@ export function cardLogin({origin, trust, lifetime = 3600, prefix = "/card", way
       made.session.kept.way = name === "login" ? "card" : name.split("/")[0];
       return {told, cookie: made.cookie};
     }
-    if (!before) {
+    if (!before && Object.keys(session.kept).length) {
+      // what keeps nothing takes no other tab's cookie away
       const made = opened(visitors, NONCE_LIFETIME);
       made.session.kept = session.kept;
       return {told, cookie: made.cookie};

@@ -110,7 +110,7 @@ class CardLogin:
             given, opened = self._opened(self._members, self._lifetime)
             opened.holder, opened.kept = holder, {"way": "card" if way == "login" else way}
             return told, given
-        if before is None:
+        if before is None and session.kept:  # what keeps nothing takes no other tab's cookie away
             given, opened = self._opened(self._visitors, NONCE_LIFETIME)
             opened.kept = session.kept
             return told, given

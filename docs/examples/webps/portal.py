@@ -179,7 +179,7 @@ def application(settings):
     return CardLogin(Portal(settings), origin=settings["origin"], trust=trust, ways=ways)
 
 
-def served(app, headers):
+def served(app):
     """Return aiohttp's handler of an ASGI application; uvicorn and others serve it as it is."""
 
     async def handler(request):
@@ -197,7 +197,7 @@ def served(app, headers):
             content += message.get("body", b"")
 
         await app(scope, receive, send)
-        answer = web.Response(status=start["status"], body=content, headers=headers)
+        answer = web.Response(status=start["status"], body=content)
         for name, value in start["headers"]:
             answer.headers.add(name.decode().title(), value.decode("latin-1"))
         return answer
@@ -211,7 +211,13 @@ def main():
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(settings["certificate"], settings["key"])
     portal = web.Application()
-    portal.router.add_route("*", "/{path:.*}", served(application(settings), policy(settings["cardd"])))
+    portal.router.add_route("*", "/{path:.*}", served(application(settings)))
+    headers = policy(settings["cardd"])
+
+    async def add_headers(_request, answer):
+        answer.headers.update(headers)
+
+    portal.on_response_prepare.append(add_headers)
     web.run_app(portal, host="127.0.0.1", port=settings["port"], ssl_context=context, access_log=None)
 
 

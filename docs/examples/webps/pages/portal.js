@@ -5,10 +5,19 @@ import { PROBLEMS, TEXTS } from "./texts.js";
 
 const SECOND = 1000; // milliseconds
 const byId = (id) => document.getElementById(id);
-const tabs = new BroadcastChannel("portal"); // of this browser, which have one login together
+const may = (get) => {
+  try {
+    return get();
+  } catch {
+    return undefined; // a browser that keeps nothing for this site
+  }
+};
+const kept = may(() => localStorage);
+const keptHere = may(() => sessionStorage); // this tab's
+const tabs = may(() => new BroadcastChannel("portal")); // of this browser, which have one login together
 const daemons = {}; // cardd by language
 
-let language = localStorage.getItem("language") === "en" ? "en" : "fr";
+let language = kept?.getItem("language") === "en" ? "en" : "fr";
 let me; // as the server tells it
 let session; // of cardd, while this page has one
 let ends = () => {}; // listening to cardd
@@ -16,7 +25,9 @@ let shown; // the document: its id and the bytes that are on the screen
 let busy = false;
 let late = false; // something changed while the page was busy
 let turn = Promise.resolve();
-let left; // seconds of a login by e-CPS that waits
+let digits = keptHere?.getItem("digits") ?? ""; // of a login by e-CPS that waits
+let left; // seconds of it
+let watched; // which one of them
 
 const text = (name, values = {}, texts = TEXTS) =>
   texts[name][language === "fr" ? 0 : 1].replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
@@ -86,7 +97,7 @@ function setBusy(is) {
 async function stopped(fault) {
   if (fault.name === "AbortError") return undefined; // the page is being left
   if (fault instanceof CarddError) {
-    if (/^session\.(closed|unknown)$/.test(fault.code)) drop();
+    if (/^session\.(closed|unknown)$/.test(fault.code) && (await gone(fault.problem.reason))) return undefined;
     return complain("", { text: fault.message });
   }
   if (!(fault instanceof Stopped)) console.error(fault);
@@ -143,21 +154,27 @@ function drop() {
   session = undefined;
 }
 
-async function gone(reason) {
-  drop();
-  if (me.way === "card") {
-    await leave().catch(() => undefined);
-    say(reason === "card_removed" ? "pulled" : "session_closed");
-  }
-}
-
-/** End both sessions: the portal's, and cardd's, whose PIN is forgotten then. */
-async function leave() {
+/** Log out of cardd, which forgets the PIN then. */
+async function shut() {
   const open = session;
   drop();
   await Promise.allSettled([open?.close()]);
+}
+
+/** Without cardd's session; return whether the portal's login, which it proved, has ended with it. */
+async function gone(reason) {
+  drop();
+  if (me.way !== "card") return false;
+  await leave().catch(() => undefined);
+  say(reason === "card_removed" ? "pulled" : "session_closed");
+  return true;
+}
+
+/** End both sessions, cardd's and the portal's. */
+async function leave() {
+  await shut();
   await ask("POST", "/card/logout", {});
-  tabs.postMessage("");
+  tabs?.postMessage("");
   await refresh();
 }
 
@@ -168,16 +185,15 @@ async function logInByCard() {
     const { nonce } = await told("POST", "/card/challenge", {});
     await ask("POST", "/card/login", await session.authToken(nonce));
   } catch (fault) {
-    const open = session;
-    drop();
-    await Promise.allSettled([open?.close()]);
+    await shut();
     throw fault;
   }
   await entered();
+  if (!session) await gone("card_removed"); // while the server looked
 }
 
 async function entered() {
-  tabs.postMessage("");
+  tabs?.postMessage("");
   say();
   await refresh();
 }
@@ -186,12 +202,14 @@ async function askMobile() {
   say();
   const answer = await told("POST", "/card/ecps", { national_id: byId("national-id").value.replace(/\s/g, "") });
   if (answer.state !== "waiting") throw new Stopped(`ecps_${answer.state}`);
-  sessionStorage.setItem("digits", answer.digits);
+  keptHere?.setItem("digits", answer.digits);
+  digits = answer.digits;
   void watch(answer.seconds_left);
 }
 
 /** Show digits and time until the server knows who agreed; a page that was reloaded goes on. */
 async function watch(seconds) {
+  const asked = (watched = {});
   left = seconds;
   drawPending();
   byId("digits").focus();
@@ -199,9 +217,9 @@ async function watch(seconds) {
     let state = "waiting";
     while (state === "waiting") {
       await new Promise((done) => setTimeout(done, SECOND));
-      if (left === undefined) return undefined; // given up
+      if (watched !== asked) return undefined; // given up
       const answer = await told("POST", "/card/ecps/state", {});
-      if (left === undefined) return undefined;
+      if (watched !== asked) return undefined;
       state = answer.state;
       left = answer.seconds_left ?? 0;
       drawPending();
@@ -211,19 +229,22 @@ async function watch(seconds) {
     await refresh();
     return me.holder ? undefined : complain(`ecps_${state}`);
   } catch (fault) {
+    if (watched !== asked) return undefined;
     forget();
-    return stopped(fault);
+    await refresh().catch(() => undefined);
+    return me.holder ? undefined : stopped(fault); // a copy of this tab was first
   }
 }
 
 function forget() {
+  watched = undefined;
   left = undefined;
-  sessionStorage.removeItem("digits");
+  digits = "";
+  keptHere?.removeItem("digits");
   drawPending();
 }
 
 function drawPending() {
-  const digits = sessionStorage.getItem("digits") ?? "";
   [byId("ask").hidden, byId("pending").hidden] = [left !== undefined, left === undefined];
   byId("digits").textContent = digits;
   byId("digits").ariaLabel = text("digits_said", { digits: digits.split("").join(" ") });
@@ -242,9 +263,7 @@ async function sign() {
   const { id, bytes } = shown;
   if (!session) await open();
   if (session.identity.national_id !== me.holder.nationalId) {
-    const other = session;
-    drop();
-    await Promise.allSettled([other.close()]);
+    await shut();
     throw new Stopped("signer");
   }
   say("consent");
@@ -254,7 +273,7 @@ async function sign() {
   const verdict = await told("POST", "/signatures", { id, signature: made.document });
   await refresh();
   if (verdict.error) throw new Stopped(verdict.error === "signed" ? "signed_before" : verdict.error);
-  tabs.postMessage("");
+  tabs?.postMessage("");
   say("is_signed");
 }
 
@@ -267,11 +286,7 @@ function refresh() {
 async function look() {
   const before = me?.holder?.nationalId;
   me = await told("GET", "/me");
-  if (before && before !== me.holder?.nationalId) {
-    const open = session;
-    drop(); // logged out in another tab, or by the server
-    await Promise.allSettled([open?.close()]);
-  }
+  if (before && before !== me.holder?.nationalId) await shut(); // logged out in another tab, or by the server
   if (me.holder) await prepare();
   if (!me.holder) shown = undefined;
   draw();
@@ -324,7 +339,7 @@ function row({ id, signed: { by, at } }) {
 
 /** Go on after a reload: with a mobile that is asked, or with the card of the login. Neither asks anybody. */
 async function resume() {
-  if (sessionStorage.getItem("digits") && !me.holder) return watch(120);
+  if (digits && !me.holder) return watch(120);
   return me.way === "card" && !session ? follow() : undefined;
 }
 
@@ -343,11 +358,11 @@ onPress("sign", sign);
 onPress("cancel", giveUp);
 byId("language").addEventListener("click", () => {
   language = language === "fr" ? "en" : "fr";
-  localStorage.setItem("language", language);
+  kept?.setItem("language", language);
   say();
   draw();
 });
-tabs.addEventListener("message", again);
+tabs?.addEventListener("message", again);
 addEventListener("pageshow", ({ persisted }) => persisted && again());
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && again());
 refresh().then(resume).catch(stopped);
