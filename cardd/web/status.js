@@ -5,7 +5,7 @@ const PASS = "pass"; // in sessionStorage, which is this tab's alone; a cookie w
 const SETTLE = 150; // milliseconds for what happens together to be read together
 const LEAST = 500; // milliseconds between two looks, however much happens
 const QUIET = 2500; // milliseconds without an event before a card is asked for its PIN's tries: signing waits for nobody
-const READ = ["status", "readers", "cards", "sessions", "methods", "clients", "origins", "audit"];
+const READ = ["status", "readers", "cards", "sessions", "methods", "clients", "origins", "programs", "audit"];
 const ARMED = 700; // milliseconds before a second press is taken, as in cardd's own dialogs: no double click agrees
 const OF_CARDS = /^event: (hello|card|reader)/m;
 const RETRY = [500, 2000, 10_000]; // milliseconds before the stream is opened again
@@ -36,6 +36,9 @@ const TEXTS = {
   no_access: ["Aucun", "None"],
   site: ["site", "site"],
   program: ["logiciel", "program"],
+  file: ["programme, par PKCS#11", "program, through PKCS#11"],
+  tls: ["vous connecter à des serveurs", "log you in at servers"],
+  data: ["faire signer ou déchiffrer des données", "have data signed or decrypted"],
   listed: ["site, par la configuration", "site, by the configuration"],
   refused_site: ["site refusé", "refused site"],
   shut: ["logiciel verrouillé", "locked program"],
@@ -74,6 +77,11 @@ const ACTS = {
   "client.unlock": ["logiciel déverrouillé", "program unlocked"],
   "origin.allow": ["site autorisé", "site allowed"],
   "origin.revoke": ["site retiré", "site revoked"],
+  "program.allow": ["programme autorisé", "program allowed"],
+  "program.revoke": ["programme retiré", "program revoked"],
+  "program.tls": ["connexion par un programme", "login by a program"],
+  "program.data": ["données signées pour un programme", "data signed for a program"],
+  "program.decrypt": ["données déchiffrées", "data decrypted"],
   "page.call": ["page d’un programme inconnu", "page of an unknown program"],
   "holder.read": ["lecture de votre identité", "your identity read"],
   "reader.use": ["usage du lecteur", "use of the reader"],
@@ -251,9 +259,15 @@ function siteItem({ origin, listed, refused, keys, rights }) {
   return item(origin, text(state), "more", words, keys.length ? button("revoke", "DELETE", path, { name: origin }) : "");
 }
 
-function accessItems({ clients, origins }) {
-  const programs = (clients.clients ?? []).filter((one) => one.kind === "program");
-  return [...programs.map(programItem), ...(origins.origins ?? []).map(siteItem)];
+function fileItem({ path, rights }) {
+  const revoke = button("revoke", "DELETE", `/v1/programs/${encodeURIComponent(path)}`, { name: path });
+  return item(path, text("file"), "more", rights.map((right) => text(right)).join(", "), revoke);
+}
+
+function accessItems({ clients, origins, programs }) {
+  const paired = (clients.clients ?? []).filter((one) => one.kind === "program");
+  const files = programs.programs ?? [];
+  return [...paired.map(programItem), ...files.map(fileItem), ...(origins.origins ?? []).map(siteItem)];
 }
 
 function auditItem(row) {

@@ -7,7 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
+from cardd.core.programs import ProgramRight, Wanted, program_id
 from cardd.core.status_pages import StatusPages
+from cardd.model import Caller, CallerKind, Peer
 from tests.api.ecps import ends_in, pending
 from tests.api.test_origins import FETCHED_OTHERWISE
 from tests.api.workbench import PAGE, Got, Workbench
@@ -200,6 +202,21 @@ async def test_the_page_shuts_out_programs_and_sites_of_its_person_only(api: Wor
     site = quote(PAGE, safe="")
     assert (await as_page(api, "DELETE", f"/v1/origins/{site}", token)).status == 204
     assert (await api.enter(PAGE, ask=False)).code == "page.consent_needed"
+
+
+async def test_the_page_lists_and_shuts_out_programs_that_use_the_card_by_themselves(api: Workbench) -> None:
+    path, uid = "/usr/bin/a browser", os.getuid()
+    program = Caller(CallerKind.LOCAL, program_id(path), path, "", Peer(uid))
+    await api.parts.programs.admit(program, Wanted(ProgramRight.TLS), is_lasting=True)
+    address, token = f"/v1/programs/{quote(path, safe='')}", await page(api)
+
+    got = await as_page(api, "GET", "/v1/programs", token)
+    assert (got.text("programs", 0, "path"), got.text("programs", 0, "rights", 0)) == (path, "tls")
+    api.turn_to(OTHER)
+    assert (await as_page(api, "DELETE", address, await page(api))).code == "program.not_found"
+    api.turn_to(uid)
+    assert (await as_page(api, "DELETE", address, token)).status == 204
+    assert (await as_page(api, "GET", "/v1/programs", token)).json["programs"] == []
 
 
 async def test_the_page_has_its_persons_rows_and_no_documents_name(api: Workbench) -> None:
