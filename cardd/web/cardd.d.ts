@@ -13,7 +13,7 @@ export type Found =
    * (`storage`), which keeps nothing for this site, so that the page can have no key.
    */
   | { state: "blocked"; reason: "csp" | "frame" | "insecure" | "storage"; text: string; add?: string }
-  /** What holds the port takes connections and did not answer within three seconds. */
+  /** What holds the port takes connections and did not answer within five seconds. */
   | { state: "silent"; text: string }
   | { state: "refused"; code: string; text: string }
   | { state: "old"; version: string; text: string };
@@ -92,7 +92,7 @@ export declare class CarddError extends Error {
 export declare class Cardd extends EventTarget {
   constructor(options?: Options);
   /**
-   * How cardd stands to this page, within three seconds. Without the person's click it opens no question of the browser's;
+   * How cardd stands to this page, within five seconds. Without the person's click it opens no question of the browser's;
    * it never has cardd ask.
    */
   find(): Promise<Found>;

@@ -5,7 +5,7 @@ const PERMISSION = "loopback-network";
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const LARGE = 512 * 1024; // bytes; then milliseconds
 const QUESTION = 150;
-const LIMIT = 3000;
+const LIMIT = 5000;
 const POLL = 1000;
 
 const TO_DO = {

@@ -267,7 +267,7 @@ return await Promise.all(JSON.parse(arguments[0]).map(find));
 """
 
 
-def test_a_page_waits_three_seconds_for_what_is_silent_and_takes_no_other_program_for_cardd(
+def test_a_page_waits_some_seconds_for_what_is_silent_and_takes_no_other_program_for_cardd(
     browser: Browser, portal: Portal
 ) -> None:
     class Stranger(BaseRequestHandler):
@@ -302,6 +302,9 @@ def test_a_page_that_nobody_clicked_in_opens_no_question_and_one_that_is_not_let
         assert (unclicked, heard) == (["unasked"], [])
     with page(browser, portal, "evil.test") as tab:  # which cardd does not list, and asks nobody about
         assert find(tab, workstation.daemon.url)["state"] == "absent"
+        tab.run("IDBFactory.prototype.open = () => { throw new DOMException('', 'SecurityError'); }")
+        found = find(tab, workstation.daemon.url)  # as where the person lets no site keep data
+        assert (found["state"], found["reason"]) == ("blocked", "storage")
 
 
 BYTES = """
