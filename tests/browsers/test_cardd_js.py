@@ -20,8 +20,8 @@ import cardd.web
 from cardd.web import web_file
 from tests.browsers.test_pages import NONCE, is_running, page, serving, spying
 from tests.integration.workstation import Workstation
-from tests.rig import organisation
-from tests.rig.browsers import Browser, Portal, Tab
+from tests.rig import organisation, other_user
+from tests.rig.browsers import NAMES, Browser, Name, Portal, Tab, running
 from tests.rig.daemon import DaemonProcess
 from tests.rig.lps import EventStream, UnixConnection
 from tests.rig.oidc.people import PEOPLE
@@ -376,6 +376,34 @@ IS_IN = """
 const {Cardd} = await import(location.origin + "/cardd.js");
 return (await new Cardd({bases: [arguments[0]]}).find()).state === "ready";
 """
+
+
+@other_user.needs_root
+@pytest.mark.parametrize("name", NAMES)
+def test_another_users_browser_opens_no_dialog_of_the_persons_and_learns_of_no_card(
+    name: Name, portal: Portal, workstation: Workstation, tmp_path: Path
+) -> None:
+    asks = """
+    const {Cardd} = await import(location.origin + "/cardd.js");
+    const cardd = new Cardd({bases: [arguments[0]]});
+    const told = [];
+    for (const type of ["hello", "disconnected"])
+      cardd.addEventListener(type, ({detail}) => told.push(`${type} ${detail.code}`));
+    cardd.listen();
+    const codes = [];
+    for (const ask of [() => cardd.enter(), () => cardd.login(), () => cardd.call("GET", "/v1/cards")])
+      codes.push(await ask().then(() => "given", error => error.code));
+    return [codes, told];
+    """
+    other_user.open_to_everybody(tmp_path)
+    dialogs = len(workstation.pinentry.shown())
+    with (
+        running(name, [portal.port], tmp_path, user=other_user.UID) as browser,
+        page(browser, portal, "portal.test") as tab,
+    ):
+        codes, told = tab.run(asks, workstation.daemon.url)
+    assert (codes, told) == (["prompt.unavailable"] * 3, ["disconnected page.consent_needed"])
+    assert len(workstation.pinentry.shown()) == dialogs
 
 
 def test_many_tabs_listen_and_each_still_calls(browser: Browser, portal: Portal, workstation: Workstation) -> None:

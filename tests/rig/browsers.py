@@ -194,12 +194,19 @@ class Browser:
 
 @contextmanager
 def running(
-    name: Name, public: Sequence[int], directory: Path, settings: Path | None = None, *, trusts_all: bool = True
+    name: Name,
+    public: Sequence[int],
+    directory: Path,
+    settings: Path | None = None,
+    *,
+    trusts_all: bool = True,
+    user: int | None = None,
 ) -> Iterator[Browser]:
     """Run a browser inside the ``with``; portals on these ports are public for it, all of ``HOSTS`` are this machine.
 
     ``settings`` is laid over /etc for it, where that may be (``Browser.has_settings``). Where it does not
-    ``trusts_all`` certificates it trusts those that ``directory/NAME``, its home, has an authority for.
+    ``trusts_all`` certificates it trusts those that ``directory/NAME``, its home, has an authority for. As root it may
+    be another ``user``'s.
     """
     needs(name)
     before = _over_etc(settings) if settings else []
@@ -211,6 +218,10 @@ def running(
             command, pattern = [*before, "chromedriver", "--port=0"], r"started successfully on port (\d+)"
         else:
             command, pattern = [*before, *_firefox(home, public)], r"WebDriver BiDi listening on (ws://\S+)"
+        if user is not None:
+            command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
+            for place in (home, *home.rglob("*")):
+                os.chown(place, user, user)
         found = ends.enter_context(_started(command, home, pattern))
         talk = _Talk(trusts_all)
         ends.callback(lambda: wait_for(talk.close()))
