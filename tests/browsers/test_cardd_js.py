@@ -126,14 +126,17 @@ def test_no_daemon_is_told_and_the_other_family_is_tried(
         assert find(tab, nobody, six)["state"] in ("consent", "ready")
 
 
-def test_a_daemon_that_knows_no_keys_of_pages_is_too_old(browser: Browser, portal: Portal) -> None:
+def test_a_daemon_that_knows_no_keys_of_pages_is_too_old_and_found_over_ipv6_by_a_name_that_a_csp_takes(
+    browser: Browser, portal: Portal
+) -> None:
     class Old(BaseRequestHandler):
         def handle(self) -> None:
             self.request.recv(65536)
             self.request.sendall(answered(portal.origin("evil.test"), OLD))
 
-    with serving(Old) as port, page(browser, portal, "evil.test") as tab:  # which has no key
-        found = find(tab, f"http://127.0.0.1:{port}")
+    with serving(Old, over_six=True) as port, page(browser, portal, "evil.test") as tab:  # which has no key
+        tab.open(portal.with_csp(f"connect-src http://localhost:{port}", "evil.test"))
+        found = find(tab, f"http://localhost:{port}")
         assert (found["state"], found["version"]) == ("old", "0.1.0")
 
 

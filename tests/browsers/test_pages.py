@@ -160,10 +160,15 @@ def rebinding(daemon: int) -> Iterator[int]:
         yield port
 
 
+class _OverSix(socketserver.ThreadingTCPServer):
+    address_family = socket.AF_INET6
+
+
 @contextmanager
-def serving(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
-    """Serve TCP on loopback, a thread for each connection; yield the port."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+def serving(handler: type[socketserver.BaseRequestHandler], *, over_six: bool = False) -> Iterator[int]:
+    """Serve TCP on loopback, on one family, a thread for each connection; yield the port."""
+    made, address = (_OverSix, "::1") if over_six else (socketserver.ThreadingTCPServer, "127.0.0.1")
+    with made((address, 0), handler) as server:
         server.daemon_threads, server.block_on_close = True, False
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

@@ -77,9 +77,9 @@ class Portal:
         """Return the origin of its pages under this name."""
         return f"https://{host}:{self.port}"
 
-    def with_csp(self, policy: str) -> str:
+    def with_csp(self, policy: str, host: str = "portal.test") -> str:
         """Return the address of a page that has this Content-Security-Policy."""
-        return f"{self.origin()}/?{quote(policy)}"
+        return f"{self.origin(host)}/?{quote(policy)}"
 
     @contextmanager
     def running(self) -> Iterator[Portal]:
