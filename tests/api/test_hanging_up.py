@@ -44,7 +44,7 @@ async def open_dialog(api: Workbench, raw: bytes, *, via: str = "tcp") -> AsyncI
     if via == "unix":
         _, writer = await asyncio.open_unix_connection(api.path)
     else:
-        _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        _, writer = await api.connect()
     writer.write(raw)
     async with asyncio.timeout(5):
         await api.person.is_asked.wait()
@@ -62,7 +62,7 @@ async def hang_up_during(api: Workbench, instruction: int, raw: bytes) -> None:
 
     api.person.attentive.clear()
     api.person.is_asked.clear()
-    _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    _, writer = await api.connect()
     writer.write(raw)
     await api.person.is_asked.wait()
     api.reader.do_during(instruction, stop_the_card)
@@ -129,6 +129,16 @@ async def test_the_dialog_of_a_caller_that_hung_up_closes_at_once(asking: Workbe
     assert (await api.call("POST", "/v1/clients", {**SOFTWARE, "name": "Suivant"})).status == 201
 
 
+async def test_the_dialog_of_a_caller_over_tls_that_hung_up_closes_too(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+) -> None:
+    api = await started(Workbench(tmp_path, over_tls=True))
+    async with open_dialog(api, await login(api)):
+        assert api.person.open == ["login"]
+    async with asyncio.timeout(1):
+        await eventually(lambda: not api.person.open)
+
+
 @pytest.mark.parametrize("via", ["tcp", "unix"])
 async def test_a_hang_up_behind_more_than_anybody_reads_closes_the_dialog_too(api: Workbench, via: str) -> None:
     raw = (await login(api)).replace(b"\r\nConnection: close", b"")
@@ -172,7 +182,7 @@ async def test_a_hang_up_behind_a_body_that_waits_for_the_consent_closes_the_dia
 async def test_what_was_only_waiting_for_its_turn_is_never_shown(api: Workbench) -> None:
     raw = await signature(api)
     async with open_dialog(api, raw):
-        _, second = await asyncio.open_connection("127.0.0.1", api.port)
+        _, second = await api.connect()
         second.write(await pairing(api))
         await asyncio.sleep(0.05)  # it stands in the line now
         second.close()
