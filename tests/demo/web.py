@@ -62,7 +62,7 @@ rights = ["authenticate", "sign"]
 class Scene:
     """The machine on which the demo plays: readers, daemon, Pro Santé Connect, and the portals that are asked for."""
 
-    def __init__(self, directory: Path, servers: Sequence[Server], *, stays: bool, pcsc: bool) -> None:
+    def __init__(self, directory: Path, servers: Sequence[Server], *, stays: bool) -> None:
         self.directory, self.authority = directory, nginx.authority(directory)
         hosts = {server: "localhost" if stays else f"{server}.test" for server in servers}
         names = ",".join(f"DNS:{host}" for host in hosts.values())
@@ -76,7 +76,9 @@ class Scene:
         self.answers_itself = not is_asked
         program = Path(shutil.which("pinentry") or "") if is_asked else self.pinentry.path
         extra = "".join(SECTION.format(portal) for portal in self.portals)
-        self.workstation = workstation.here(directory, program, extra, pcsc=pcsc)
+        if not workstation.has_pcsc():  # in our own process cardd would refuse the browser, which is our child
+            raise Failed("no pcscd with virtual readers here: `make setup` installs them on Debian")
+        self.workstation = workstation.PcscWorkstation(directory, program, extra)
         self.card = simulated_card("medecin", pin=PIN.encode())
         trust_cards(directory, life=timedelta(days=1))
 
@@ -332,13 +334,12 @@ def main() -> int:
         prog="make demo-web", description="The portals of docs/examples/webps in a browser."
     )
     parser.add_argument("--serve", choices=SERVERS, help="keep this portal up, for a browser of yours")
-    parser.add_argument("--in-process", action="store_true", help="play it as without PC/SC")
     given = parser.parse_args()
     servers = [given.serve] if given.serve else list(SERVERS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="cardd-demo-") as directory:
-        scene = Scene(Path(directory), servers, stays=bool(given.serve), pcsc=not given.in_process)
         try:
+            scene = Scene(Path(directory), servers, stays=bool(given.serve))
             with scene.running():
                 step("machine", lambda: f"{scene.workstation.described}; cardctl simulate psc for e-CPS")
                 (stay if given.serve else drive)(scene)

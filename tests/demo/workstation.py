@@ -44,9 +44,14 @@ class Workstation(Protocol):
 
 def here(directory: Path, pinentry: Path, extra: str, *, pcsc: bool) -> Workstation:
     """What this machine allows; without ``pcsc``, what any machine does. ``extra`` is added to the configuration."""
-    if pcsc and Path(pcscd.PROGRAM).exists() and pcscd.VPCD.exists():
+    if pcsc and has_pcsc():
         return PcscWorkstation(directory, pinentry, extra)
     return InProcessWorkstation(directory, pinentry, extra)
+
+
+def has_pcsc() -> bool:
+    """Whether pcscd and its virtual readers are installed."""
+    return Path(pcscd.PROGRAM).exists() and pcscd.VPCD.exists()
 
 
 class PcscWorkstation:

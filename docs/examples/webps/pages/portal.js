@@ -213,26 +213,25 @@ async function watch(seconds) {
   left = seconds;
   drawPending();
   byId("digits").focus();
+  let state = "waiting";
   try {
-    let state = "waiting";
     while (state === "waiting") {
       await new Promise((done) => setTimeout(done, SECOND));
-      if (watched !== asked) return undefined; // given up
+      if (watched !== asked) return; // given up
       const answer = await told("POST", "/card/ecps/state", {});
-      if (watched !== asked) return undefined;
+      if (watched !== asked) return;
       state = answer.state;
       left = answer.seconds_left ?? 0;
       drawPending();
     }
     forget();
-    if (state === "in") return await entered();
-    await refresh();
-    return me.holder ? undefined : complain(`ecps_${state}`);
+    await (state === "in" ? entered() : refresh());
+    if (!me.holder) complain(`ecps_${state}`);
   } catch (fault) {
-    if (watched !== asked) return undefined;
+    if (watched !== asked && state === "waiting") return;
     forget();
     await refresh().catch(() => undefined);
-    return me.holder ? undefined : stopped(fault); // a copy of this tab was first
+    if (!me.holder) await stopped(fault); // else a copy of this tab was first
   }
 }
 
