@@ -58,11 +58,6 @@ class Frames:
         self._dropping = 0
         self._dropped_tag = 0
 
-    @property
-    def is_between(self) -> bool:
-        """Return whether no request has begun and is not whole."""
-        return not self._received and not self._dropping
-
     def feed(self, data: bytes) -> Iterator[Request]:
         """Yield the requests that are whole by now. Raises Malformed."""
         self._received += data
