@@ -25,7 +25,7 @@ from cardd.formats.certificate import KEYWORDS, facts_of, require_signing
 from cardd.formats.document import sha256_of, size_of
 from cardd.formats.options import CertificateProperty, Packaging, XadesOptions
 from cardd.formats.prepared import Signer
-from cardd.formats.xml import EXCLUSIVE, XML_MAX, Element, canonical, canonical_document, parsed
+from cardd.formats.xml import C14N, EXCLUSIVE, XML_MAX, Element, canonical, canonical_document, parsed
 from cardd.formats.xmldsig import (
     ALONE,
     BASE64,
@@ -36,6 +36,7 @@ from cardd.formats.xmldsig import (
     XmlPrepared,
     add,
     add_digest,
+    is_open,
     mark,
     new_signature,
     prepared_signature,
@@ -77,7 +78,10 @@ def _enveloped(document: BinaryIO, signer: Signer, now: datetime, options: Xades
     root = parsed(document)
     if root.find(f".//{{{DS}}}Signature") is not None:  # it would cover the new one, or not be covered by it
         raise DocumentUnsupported(format="XAdES", what="ds:Signature")
-    what = Reference(sha256(canonical_document(root)).digest(), "", (ENVELOPED, EXCLUSIVE))
+    octets, form = canonical_document(root), EXCLUSIVE
+    if is_open(root, octets):  # values need what this form leaves out
+        octets, form = canonical_document(root, C14N), C14N
+    what = Reference(sha256(octets).digest(), "", (ENVELOPED, form))
     return _prepared(_signature(signer, now, what.digest), what, signer, now, options, around=_around(document, root))
 
 

@@ -147,7 +147,7 @@ def _scope(signed: SignedXml, content: list[Covered], properties: Element | None
     is_whole = all(any(held is part for part in inside) for held in objects)
     themselves = [part.element for part in content if not part.is_decoded]
     says_more = _says_more(signed, themselves) or any(_is_told_otherwise(part, properties) for part in content)
-    if not is_whole or says_more or any(_hides_text(part) for part in content):
+    if not is_whole or says_more or any(part.is_open or _hides_text(part) for part in content):
         return Scope.PART
     return Scope.WHOLE
 

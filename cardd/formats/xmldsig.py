@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import Iterator
@@ -55,6 +56,8 @@ DIGESTS = {
 }
 BROKEN = {f"{DS}sha1": "sha1", "http://www.w3.org/2001/04/xmldsig-more#md5": "md5"}
 REFERENCES_MAX = 8
+DECLARED = re.compile(rb' xmlns:([^=]+)="([^"]*)"')
+LEFT_OUT_MAX = 32  # prefixes that are looked for, each in the whole document
 SPACES = dict.fromkeys(map(ord, " \t\r\n"))
 ID_NAMES = ("Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id")
 _with_ids = etree.XPath("//*[@Id or @ID or @id or @xml:id]")
@@ -182,7 +185,7 @@ class Covered:
 
     ``element`` is where they stand, None when the document is elsewhere; ``is_document`` says that it is all of the
     document but the signature itself; ``has_comments`` that comments are covered too; ``is_decoded`` that only what the
-    element's base64 says is covered, and not the element.
+    element's base64 says is covered, and not the element; ``is_open`` that values have prefixes whose meaning is not.
     """
 
     sha256: bytes
@@ -191,6 +194,7 @@ class Covered:
     is_document: bool = False
     has_comments: bool = True
     is_decoded: bool = False
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -236,14 +240,15 @@ class SignedXml:
         if uri is None or (uri and not uri.startswith("#")):
             return self._apart(reference, transforms)
         target = self.root if uri == "" else self._named(uri[1:])
-        octets = self._octets(target, transforms, is_whole=uri == "")
+        octets, is_open = self._octets(target, transforms, is_whole=uri == "")
         names = [_algorithm(transform) for transform in transforms]
         is_document = target is self.root and ENVELOPED in names and (uri == "" or _stands_alone(self.root))
         is_decoded = names == [BASE64]
         has_comments = is_decoded or (uri != "" and any(WITH_COMMENTS.get(name) for name in names))
         name, told = digest_of(reference)
         is_intact = hmac.compare_digest(hashlib.new(name, octets).digest(), told)
-        return Covered(hashlib.sha256(octets).digest(), is_intact, target, is_document, has_comments, is_decoded)
+        digest = hashlib.sha256(octets).digest()
+        return Covered(digest, is_intact, target, is_document, has_comments, is_decoded, is_open)
 
     def _apart(self, reference: Element, transforms: list[Element]) -> Covered:
         if transforms:
@@ -275,10 +280,11 @@ class SignedXml:
                     found[value].append(element)
         return found
 
-    def _octets(self, target: Element, transforms: list[Element], *, is_whole: bool) -> bytes:
+    def _octets(self, target: Element, transforms: list[Element], *, is_whole: bool) -> tuple[bytes, bool]:
+        """Return what is covered, and whether it has prefixes whose meaning is not."""
         names = [str(transform.get("Algorithm")) for transform in transforms]
         if names == [BASE64]:
-            return octets_of(text_of(target))
+            return octets_of(text_of(target)), False
         enveloped, forms = names[:1] == [ENVELOPED], transforms[names[:1] == [ENVELOPED] :]
         others = [name for name in names if name not in (ENVELOPED, BASE64, *WITH_COMMENTS)]
         if others or len(forms) > 1:
@@ -286,8 +292,10 @@ class SignedXml:
         algorithm, prefixes = _form(forms[0]) if forms else (C14N, ())
         with self._left_out(enveloped, target):
             if is_whole:  # a reference to "" leaves the comments out (XML Signature, section 4.4.3.3)
-                return canonical_document(target, without_comments(algorithm), prefixes)
-            return canonical(target, algorithm, prefixes)
+                octets = canonical_document(target, without_comments(algorithm), prefixes)
+            else:
+                octets = canonical(target, algorithm, prefixes)
+            return octets, is_open(target, octets)
 
     @contextmanager
     def _left_out(self, enveloped: bool, target: Element) -> Iterator[None]:
@@ -347,6 +355,23 @@ def _stands_alone(root: Element) -> bool:
     """Return whether no instruction to whoever shows the document, such as a style sheet, stands around its root."""
     instructions = (*root.itersiblings(etree.PI, preceding=True), *root.itersiblings(etree.PI))
     return not instructions
+
+
+def is_open(target: Element, octets: bytes) -> bool:
+    """Return whether values name a namespace that is not in the canonical octets (Exclusive XML C14N, section 1.3).
+
+    The exclusive form has the namespaces of elements and attributes alone: what ``t:`` in ``xsi:type="t:dose"`` means
+    could be changed.
+    """
+    named = cast(Iterator[tuple[str, tuple[str, str]]], etree.iterwalk(target, events=("start-ns",)))
+    declared = {(prefix.encode(), uri.encode()) for _, (prefix, uri) in named if prefix}
+    left_out = {prefix for prefix, _ in declared - {*DECLARED.findall(octets)}} if declared else set()
+    return len(left_out) > LEFT_OUT_MAX or any(_begins_a_word(prefix + b":", octets) for prefix in left_out)
+
+
+def _begins_a_word(beginning: bytes, octets: bytes) -> bool:
+    literal = re.escape(beginning)  # first, so that it is searched for as fast as any word
+    return re.search(literal + rb"(?<![\w.\x80-\xff-]" + literal + rb")", octets) is not None
 
 
 def _form(method: Element) -> tuple[str, tuple[str, ...]]:

@@ -309,6 +309,24 @@ CORPUS += [
         (["part"],),
     ),
     Crafted(
+        "xml, another meaning of a prefix that a value alone has",
+        xml(b'<order xmlns:t="urn:a" kind="t:low">10@</order>', change=replacing(b"urn:a", b"urn:b")),
+        Verdict.UNDETERMINED,
+        (["part"],),
+    ),
+    Crafted(
+        "xml, a prefix that a value has and an element around it too",
+        xml(b'<t:order xmlns:t="urn:a" kind="t:low">10@</t:order>'),
+        Verdict.VALID,
+        ([],),
+    ),
+    Crafted(
+        "xml, a prefix that nothing has",
+        xml(b'<order xmlns:t="urn:a">10@</order>'),
+        Verdict.VALID,
+        ([],),
+    ),
+    Crafted(
         "xml, a part signed by one, the whole by another",
         xml_signed_twice,
         Verdict.UNDETERMINED,

@@ -24,7 +24,9 @@ from cardd.errors import (
 )
 from cardd.formats.document import new_document
 from cardd.formats.options import CertificateProperty, Packaging, XadesOptions
+from cardd.formats.verified import Scope
 from cardd.formats.xades import INSIDE_MAX, prepare_xades, prepare_xades_digest
+from cardd.formats.xades_read import verify_xades
 from cardd.formats.xml import XML_MAX
 from cardd.model import Algorithm
 from tests.rig import xml_judges
@@ -265,3 +267,14 @@ def test_xml_that_cannot_be_read_safely_gets_no_signature_inside(
     with pytest.raises(refusal):
         sign(card, Packaging.ENVELOPED, now, document)
     assert sign(card, Packaging.ENVELOPING, now, document)
+
+
+def test_what_a_prefix_means_that_only_a_value_has_is_signed_too(card: Pen, now: datetime, tmp_path: Path) -> None:
+    document = b'<order xmlns:t="urn:a" kind="t:low">10</order>'
+    signed = sign(card, Packaging.ENVELOPED, now, document)
+    file = tmp_path / "signed.xml"
+    for written, accepted in ((signed, True), (signed.replace(b"urn:a", b"urn:b"), False)):
+        file.write_bytes(written)
+        (found,) = verify_xades(BytesIO(written))
+        assert (found.intact, found.scope) == (accepted, Scope.WHOLE)
+        assert xml_judges.xmlsec_accepts(file, card.roots) is accepted
