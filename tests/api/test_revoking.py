@@ -77,7 +77,7 @@ async def test_another_user_sees_and_ends_nothing_of_it(asking: Workbench) -> No
     own = api.uid or 0
     api.turn_to(1002)
     assert STRANGER not in await listed(api)
-    assert (await revoke(api, STRANGER)).code == "client.not_found"
+    assert (await revoke(api, STRANGER)).code == "page.site_not_found"
     api.turn_to(own)
     assert (await api.call("GET", "/v1/cards", bearer=token, headers={"Origin": STRANGER})).status == 200
 
@@ -115,7 +115,7 @@ async def test_one_browser_is_shut_out_and_the_other_goes_on(api: Workbench) -> 
     assert (await revoke(api, key=lost.id)).status == 204
     assert (await api.enter(PAGE, lost, ask=False)).code == "page.consent_needed"
     assert (await api.enter(PAGE, ask=False)).status == 201
-    assert (await revoke(api, key=lost.id)).code == "client.not_found"
+    assert (await revoke(api, key=lost.id)).code == "page.site_not_found"
     assert (await revoke(api, key=api.key.id)).status == 204
     assert (await listed(api))[PAGE]["keys"] == []
 
