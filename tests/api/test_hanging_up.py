@@ -219,6 +219,21 @@ async def test_a_signature_under_way_on_the_card_goes_on_when_its_caller_hangs_u
     assert api.audit.acts().count("signature.raw done") == 1
 
 
+async def test_a_list_goes_on_to_its_end_when_its_caller_hangs_up_between_two_signatures(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    body = {
+        "batch": {"name": "Lot", "count": 12},
+        "signatures": [{**DOCUMENT, "document_name": f"{n}"} for n in range(12)],
+    }
+    api.readers.cards()[0].access.turns.turn = 0.0  # the card is left free after each signature
+    raw = sent(api, "POST", f"{path}/signatures", body, Authorization=f"Bearer {token}", **KEY)
+    await hang_up_during(api, PERFORM_SECURITY_OPERATION, raw)
+    got = await api.call("POST", f"{path}/signatures", body, bearer=token, headers=KEY)
+    assert (got.status, len(got.json["signatures"])) == (200, 12)  # type: ignore[arg-type]
+    assert api.audit.acts().count("signature.raw done") == 12
+    assert api.person.topics().count("sign_batch") == 1
+
+
 # --- several that wait for one answer
 
 
