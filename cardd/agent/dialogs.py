@@ -67,21 +67,20 @@ class Dialogs:
 
     async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
         """Read the PIN into ``into``. Raises PinCancelled, PinTimeout, PinFormat, PromptUnavailable."""
-        asked, seconds = question.question, self._seconds(question.question)
-        async with _limit(seconds, PinTimeout):
-            if deciding(asked) is not asked and await self._confirm(asked, seconds) is Choice.NO:
+        asked = question.question
+        async with self._limit(asked, PinTimeout) as left:
+            if deciding(asked) is not asked and await self._confirm(asked, left) is Choice.NO:
                 raise PinCancelled  # a PIN dialog has no button for the rest of the documents
             await self._ask(
                 asked,
-                lambda talk, language: pinentry.ask_pin(talk, question, language, seconds, into, arming=self._arming),
-                lambda terminal: terminal.ask_pin(question, seconds, into),
+                lambda talk, language: pinentry.ask_pin(talk, question, language, left, into, arming=self._arming),
+                lambda terminal: terminal.ask_pin(question, left, into),
             )
 
     async def confirm(self, question: Question) -> Choice:
         """Return the choice that was made. Raises ConsentTimeout, PromptUnavailable."""
-        seconds = self._seconds(question)
-        async with _limit(seconds, ConsentTimeout):
-            return await self._confirm(question, seconds)
+        async with self._limit(question, ConsentTimeout) as left:
+            return await self._confirm(question, left)
 
     async def notify(self, question: Question) -> None:
         """Show a message until it is closed or the caller is cancelled. Raises PromptUnavailable."""
@@ -91,11 +90,11 @@ class Dialogs:
             lambda terminal: terminal.notify(question),
         )
 
-    async def _confirm(self, question: Question, seconds: int) -> Choice:
+    async def _confirm(self, question: Question, left: Callable[[], int]) -> Choice:
         return await self._ask(
             question,
-            lambda talk, language: pinentry.confirm(talk, question, language, seconds, arming=self._arming),
-            lambda terminal: terminal.confirm(question, seconds),
+            lambda talk, language: pinentry.confirm(talk, question, language, left, arming=self._arming),
+            lambda terminal: terminal.confirm(question, left),
         )
 
     async def _ask(
@@ -117,15 +116,14 @@ class Dialogs:
             await pinentry.set_options(talk, pinentry.options(os.environ))
             return await by_pinentry(talk, language)
 
-    def _seconds(self, question: Question) -> int:
-        return max(1, round(question.timeout if question.own_time else min(question.timeout, self._timeout)))
-
-
-@asynccontextmanager
-async def _limit(seconds: int, late: type[CarddError]) -> AsyncIterator[None]:
-    """End a dialog that its program does not end. Raises ``late``."""
-    try:
-        async with asyncio.timeout(seconds + GRACE):
-            yield
-    except TimeoutError:
-        raise late from None
+    @asynccontextmanager
+    async def _limit(self, question: Question, late: type[CarddError]) -> AsyncIterator[Callable[[], int]]:
+        """Give what tells how many seconds are left; end a dialog that its program does not end. Raises ``late``."""
+        seconds = max(1.0, question.timeout if question.own_time else min(question.timeout, self._timeout))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        try:
+            async with asyncio.timeout_at(end + GRACE):
+                yield lambda: max(1, round(end - loop.time()))
+        except TimeoutError:
+            raise late from None

@@ -188,17 +188,19 @@ async def set_options(talk: Assuan, options: Mapping[str, str]) -> None:
 
 
 async def ask_pin(
-    talk: Assuan, asked: PinQuestion, language: str, seconds: int, into: Secret, *, arming: Arming
+    talk: Assuan, asked: PinQuestion, language: str, left: Callable[[], int], into: Secret, *, arming: Arming
 ) -> None:
     """Read a PIN that can be right: digits, as many as the card's PIN may have; anything else is asked again.
 
-    Raises PinCancelled, PinTimeout, PromptUnavailable; PinFormat when they give up after what cannot be right.
+    ``left`` returns how many seconds there are still. Raises PinCancelled, PinTimeout, PromptUnavailable; PinFormat
+    when they give up after what cannot be right.
     """
-    words = pin_words(asked, language, seconds)
+    cancelled: PinError = PinCancelled()
 
     async def show(is_again: bool) -> None:
         into.wipe()
-        await _show(talk, early_pin(words, language) if is_again else words, seconds)
+        words = pin_words(asked, language, left(), format_error=isinstance(cancelled, PinFormat))
+        await _show(talk, early_pin(words, language) if is_again else words, left())
 
     async def is_typed() -> bool:
         try:
@@ -210,31 +212,31 @@ async def ask_pin(
             return False
         return True
 
-    cancelled: PinError = PinCancelled()
     for _ in range(ATTEMPTS_MAX):
         if not await arming.answer(show, is_typed, refused=False):
             break
         if can_be(into, asked.pin):
             return
         cancelled = PinFormat(minimum=asked.pin.minimum, maximum=asked.pin.maximum)
-        words = pin_words(asked, language, seconds, format_error=True)
     into.wipe()
     raise cancelled
 
 
-async def confirm(talk: Assuan, question: Question, language: str, seconds: int, *, arming: Arming) -> Choice:
+async def confirm(
+    talk: Assuan, question: Question, language: str, left: Callable[[], int], *, arming: Arming
+) -> Choice:
     """Return which button was pressed, once the person has read all the documents that they wanted to.
 
     Raises ConsentTimeout, PromptUnavailable.
     """
     asked, pages = deciding(question), document_pages(question, language)
-    buttons = Buttons(talk, language, seconds, await flavor(talk), arming)
+    buttons = Buttons(talk, language, left, await flavor(talk), arming)
     if asked.third is Choice.SHOW and not buttons.are_three:
         if await _read_pages(buttons, pages) is Choice.NO:  # no button would show them
             return Choice.NO
         asked = question
     while True:
-        choice = await buttons.choose(confirm_words(asked, language, seconds), BUTTONS[asked.third])
+        choice = await buttons.choose(confirm_words(asked, language, left()), BUTTONS[asked.third])
         if choice is Choice.SHOW:
             choice = await _read_pages(buttons, pages)
         if choice is not Choice.SHOW:
@@ -271,7 +273,7 @@ class Buttons:
 
     talk: Assuan
     language: str
-    seconds: int
+    left: Callable[[], int]
     flavor: str
     arming: Arming
 
@@ -312,7 +314,7 @@ class Buttons:
         shown = with_buttons(words, self.language, ok, not_ok, cancel)
 
         async def show(is_again: bool) -> None:
-            await _show(self.talk, early_answer(shown, self.language) if is_again else shown, self.seconds)
+            await _show(self.talk, early_answer(shown, self.language) if is_again else shown, self.left())
 
         return await self.arming.answer(show, lambda: self._pressed(ok, not_ok, cancel), refused=Choice.NO)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import termios
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from cardd.agent.arming import Arming
@@ -63,51 +63,50 @@ class TerminalPrompter:
         self._language = language
         self._arming = arming
 
-    async def ask_pin(self, asked: PinQuestion, seconds: int, into: Secret) -> None:
+    async def ask_pin(self, asked: PinQuestion, left: Callable[[], int], into: Secret) -> None:
         """Read a PIN that can be right; an empty line cancels.
 
         Raises PinCancelled, PinTimeout, PromptUnavailable; PinFormat when they give up after what cannot be right.
         """
         cancelled: PinError = PinCancelled()
-        words = pin_words(asked, self._language, seconds)
         with _terminal() as terminal, _silent(terminal):
 
             async def show(is_again: bool) -> None:
                 into.wipe()
+                words = pin_words(asked, self._language, left(), format_error=isinstance(cancelled, PinFormat))
                 _show(terminal, early_pin(words, self._language) if is_again else words, words.prompt)
 
             async def is_typed() -> bool:
-                await _read_line(terminal, into, seconds, PinTimeout)
+                await _read_line(terminal, into, left(), PinTimeout)
                 return bool(into)
 
             while await self._arming.answer(show, is_typed, refused=False):
                 if can_be(into, asked.pin):
                     return
                 cancelled = PinFormat(minimum=asked.pin.minimum, maximum=asked.pin.maximum)
-                words = pin_words(asked, self._language, seconds, format_error=True)
             into.wipe()
             raise cancelled
 
-    async def confirm(self, question: Question, seconds: int) -> Choice:
+    async def confirm(self, question: Question, left: Callable[[], int]) -> Choice:
         """Return the choice by its letter; anything else is no. Raises ConsentTimeout, PromptUnavailable."""
         asked = deciding(question)
         with _terminal() as terminal:
             termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before is not taken for consent
             while True:
-                words = confirm_words(asked, self._language, seconds)
-                choice = await self._choice(terminal, words, BUTTONS[asked.third], seconds)
+                words = confirm_words(asked, self._language, left())
+                choice = await self._choice(terminal, words, BUTTONS[asked.third], left)
                 if choice is Choice.SHOW:
-                    choice = await self._read_pages(terminal, document_pages(question, self._language), seconds)
+                    choice = await self._read_pages(terminal, document_pages(question, self._language), left)
                 if choice is not Choice.SHOW:
                     return choice
 
-    async def _read_pages(self, terminal: int, pages: Sequence[Words], seconds: int) -> Choice:
+    async def _read_pages(self, terminal: int, pages: Sequence[Words], left: Callable[[], int]) -> Choice:
         for page in pages:
-            if (choice := await self._choice(terminal, page, PAGE_BUTTONS, seconds)) is not Choice.YES:
+            if (choice := await self._choice(terminal, page, PAGE_BUTTONS, left)) is not Choice.YES:
                 return choice
         return Choice.SHOW
 
-    async def _choice(self, terminal: int, words: Words, offered: Sequence[Button], seconds: int) -> Choice:
+    async def _choice(self, terminal: int, words: Words, offered: Sequence[Button], left: Callable[[], int]) -> Choice:
         buttons = {keyed_words(button, self._language): button for button in offered}
         letters = {shown[KEY]: button.choice for shown, button in buttons.items()}
         prompt = _("{answers}: ", self._language, answers=", ".join(buttons))
@@ -117,7 +116,7 @@ class TerminalPrompter:
 
         async def chosen() -> Choice:
             with Secret() as line:
-                await _read_line(terminal, line, seconds, ConsentTimeout)
+                await _read_line(terminal, line, left(), ConsentTimeout)
                 with line.view() as typed:
                     return letters.get(bytes(typed[:1]).lower().decode("ascii", "replace"), Choice.NO)
 

@@ -288,6 +288,19 @@ async def test_the_rest_of_a_batch_can_be_read_before_a_pin_that_is_the_consent(
     assert [shown.kind for shown in pinentry.shown()] == ["confirm", "confirm", "pin"]
 
 
+async def test_what_was_spent_on_reading_is_not_promised_again(tmp_path: Path) -> None:
+    pinentry = ScriptedPinentry(tmp_path, pin="7319", reads=0.8)
+    pinentry.answer("no")  # see all, then decide
+    asked = replace(pin_question("en"), question=of_twenty())
+    assert await typed(Dialogs(program=str(pinentry.path), timeout=20, armed_after=0), asked) == b"7319"
+    *reading, last = pinentry.shown()
+    assert [shown.kind for shown in (reading[0], last)] == ["confirm", "pin"]
+    left = int(last.timeout)
+    assert reading[0].timeout == "20"
+    assert left < 20
+    assert f"closes after {left} s" in last.description
+
+
 async def test_letters_that_look_like_others_are_told(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
     documents = (ShownDocument("сompte-rendu.pdf", "raw"),)
     await dialogs.confirm(replace(question("sign", "en", document="x", digest="00"), documents=documents))
