@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,11 +48,12 @@ def station(insi: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
 
 
 def ins(user: User, *arguments: str) -> tuple[int, str]:
-    """What the script says, and its status; ``cardctl`` on its path finds the test's daemon."""
+    """What the script says, and its status; ``CARDD`` is where ``cardctl`` on its path finds the test's daemon."""
+    assert user.daemon is not None
     command = user.home / "cardctl"
-    command.write_text(f'#!/bin/sh\nexec {shlex.join(user.command())} "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(replace(user, daemon=None).command())} "$@"\n')
     command.chmod(0o755)
-    around = {**user.environment, "SPECIALTY": "01", "LC_ALL": "C.UTF-8"}
+    around = {**user.environment, "CARDD": str(user.daemon.socket), "SPECIALTY": "01", "LC_ALL": "C.UTF-8"}
     around["PATH"] = f"{user.home}:{around['PATH']}"
     done = subprocess.run([SCRIPT, *arguments], env=around, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, (done.stdout + done.stderr).strip()

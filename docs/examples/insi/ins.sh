@@ -2,13 +2,15 @@
 # A patient's INS from INSi, with cardctl and curl: ins.sh BIRTH_NAME GIVEN_NAME M|F YYYY-MM-DD
 #
 # After `cardctl login --assertions`, with INSi in cardd's configuration as upstreams.insi. BILLING is the professional's
-# identifiantFacturation, SPECIALTY a doctor's speciality (the Assurance Maladie's code), SITUATION where they practise.
+# identifiantFacturation, SPECIALTY a doctor's speciality (the Assurance Maladie's code), SITUATION where they practise;
+# CARDD the path of cardd's socket, where it is not the service's.
 set -euo pipefail
 [ $# -eq 4 ] || { sed -n 2p "$0" >&2; exit 2; }
 MESSAGE=$(cat "$(dirname "$0")/request.xml")
+CARDCTL=(cardctl ${CARDD:+--socket "$CARDD"})
 
 # The assertion says who asks; INSi holds it against the card that opens TLS.
-ASSERTION=$(cardctl insi --lps-name "LPS SIMULATION" --lps-homologation SIM-0001 --situation "${SITUATION:-1}" \
+ASSERTION=$("${CARDCTL[@]}" insi --lps-name "LPS SIMULATION" --lps-homologation SIM-0001 --situation "${SITUATION:-1}" \
             --billing "${BILLING:-991234567}" ${SPECIALTY+--specialty "$SPECIALTY"})
 
 place() { MESSAGE=${MESSAGE//@$1@/"$2"}; }
@@ -23,7 +25,7 @@ place SENDER "$(sed -n 's/.*<NameID[^>]*>\([^<]*\)<.*/\1/p' <<< "$ASSERTION")"
 place ASSERTION "$ASSERTION"
 
 # The tunnel is TLS with the card, for as long as this runs.
-exec 3< <(exec cardctl tunnel insi --json)
+exec 3< <(exec "${CARDCTL[@]}" tunnel insi --json)
 TUNNEL=$!
 trap 'kill "$TUNNEL" 2> /dev/null' EXIT
 URL=""
