@@ -395,13 +395,11 @@ async function enter() {
   const link = location.hash.slice(1);
   if (!link) return;
   history.replaceState(null, "", location.pathname); // a link serves once; “Back” and a reload have none of it
-  pass = null;
   try {
     pass = (await (await call("POST", "/v1/status-page/sessions", { link })).json()).token;
     sessionStorage.setItem(PASS, pass);
   } catch (fault) {
-    sessionStorage.removeItem(PASS);
-    say(fault.message);
+    say(fault.message); // a pass that this tab has serves on
   }
 }
 

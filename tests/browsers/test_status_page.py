@@ -134,6 +134,9 @@ def test_the_address_alone_and_a_used_link_show_the_hint_only(browser: Browser, 
     used = own.status_page()
     with browser.tab(used) as tab:
         eventually_here(lambda: "e-CPS" in words(tab))
+        tab.run("location.hash = 'SIMULATION'")
+        eventually_here(lambda: "cardctl open" in words(tab))  # this link has served, and the tab's pass serves on
+        assert tab.run("return sessionStorage.pass")
         for address in (f"{own.daemon.url}/", used):
             with browser.tab(address) as other:
                 eventually_here(lambda: "cardctl open" in words(other))
