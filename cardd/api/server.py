@@ -12,7 +12,7 @@ import asyncio
 import logging
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from operator import itemgetter
@@ -312,6 +312,23 @@ class HttpServer(web.Server):
             del self._held[holder]
 
 
+def _of_both_families(ports: Mapping[int, int]) -> int | None:
+    """Return the port that is ours whichever family a browser takes for a name below ``localhost``; None without one.
+
+    Where there is no IPv6 on this machine, nobody else can have it there.
+    """
+    port = ports.get(socket.AF_INET)
+    if port is None or ports.get(socket.AF_INET6) == port:
+        return port
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return port
+    log.warning("no status page: [::1]:%d is not ours, and whoever has it could take its place", port)
+    return None
+
+
 def _has_made_room(crowd: Iterable[CountedConnection]) -> bool:
     """Hang up on the one that is worth least, of those worth the same the oldest; return False where all are used."""
     idle = [(worth, one) for one in crowd if (worth := one.worth) is not None]
@@ -346,13 +363,15 @@ class ApiServer(Part):
         """Accept connections. Raises what ``listen`` raises."""
         loop = asyncio.get_running_loop()
         self._http = HttpServer(self._dispatcher, self._peer_of, self._has_left, self._is_known, self._limits)
+        plain: dict[int, int] = {}  # our ports for browsers, by the family
         for sock, tls in self._listen():
             made = self._http.over(tls) if tls else self._http
             # also for AF_UNIX: create_unix_server would remove the path of a socket that systemd owns
             self._servers.append(await loop.create_server(made, sock=sock, backlog=ACCEPTED_AT_ONCE))
             sock.listen(BACKLOG)
-            if sock.family == socket.AF_INET:
-                self._parts.status_pages.port = sock.getsockname()[1]
+            if tls is None and sock.family != socket.AF_UNIX:
+                plain[sock.family] = sock.getsockname()[1]
+        self._parts.status_pages.port = _of_both_families(plain)
 
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """End what is under way for the client, the streams of events too: none of it is the client's any more."""

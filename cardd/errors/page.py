@@ -127,8 +127,11 @@ class StatusPageUnserved(PageError):
     code = "page.status_unserved"
     status = 503
     title = N_("No status page here")
-    detail = N_("The service answers on no TCP address, so that no browser can load its status page.")
-    remedy = N_("Use “cardctl status”, or have an administrator give the service its TCP port (listen.tcp).")
+    detail = N_("The service does not have its TCP port on 127.0.0.1 and on ::1, as its status page needs.")
+    remedy = N_(
+        "Use “cardctl status”, or have an administrator give the service its TCP port on both (listen.tcp, "
+        "cardd.socket)."
+    )
 
 
 class SiteNotFound(PageError):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from cardd.api.handshake import Contexts
 from cardd.core.programs import ProgramRight, Wanted, program_id
 from cardd.core.status_pages import StatusPages
 from cardd.model import Caller, CallerKind, Peer
@@ -229,7 +233,34 @@ async def test_the_page_has_its_persons_rows_and_no_documents_name(api: Workbenc
     assert (await as_page(api, "GET", "/v1/audit", await page(api))).json["rows"] == []
 
 
-async def test_where_no_browser_can_load_the_page_there_is_no_link(api: Workbench) -> None:
-    api.parts.status_pages.port = None  # as a service that listens on its Unix socket alone
-    got = await api.call("POST", LINKS, {}, via="unix")
+class OneFamily(Workbench):
+    """One that somebody's socket unit gave 127.0.0.1 alone."""
+
+    def _listen(self) -> Sequence[tuple[socket.socket, Contexts | None]]:
+        four, six, unix = super()._listen()
+        six[0].close()
+        return four, unix
+
+
+class AlsoOverTls(Workbench):
+    """One that serves https too, on another port."""
+
+    def _listen(self) -> Sequence[tuple[socket.socket, Contexts | None]]:
+        tls = socket.socket()
+        tls.bind(("127.0.0.1", 0))
+        return *super()._listen(), (tls, lambda: None)
+
+
+async def test_where_another_program_could_answer_for_the_page_there_is_no_link(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+) -> None:
+    got = await (await started(OneFamily(tmp_path))).call("POST", LINKS, {}, via="unix")
     assert (got.status, got.code) == (503, "page.status_unserved")
+
+
+async def test_the_page_is_where_plain_http_is_served(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+) -> None:
+    api = await started(AlsoOverTls(tmp_path))
+    got = await api.call("POST", LINKS, {}, via="unix")
+    assert f".localhost:{api.port}/#" in got.text("url")
