@@ -6,7 +6,7 @@ export type Right = "detect" | "holder" | "authenticate" | "sign" | "relay";
 /** How cardd stands to this page; `text` says what the person is to do, where it is they who can do something. */
 export type Found =
   | { state: "ready" | "consent" | "unasked" | "denied" | "absent"; text: string }
-  /** The browser's question is open; `answered` becomes what came of it, and waits as long as the person does. */
+  /** The browser's question is open; `answered` becomes what came of it, within two minutes. */
   | { state: "asking"; text: string; answered: Promise<Found> }
   /**
    * By the page itself: its CSP (`add` is the line that it lacks), its frame without `allow`, or http; or by its browser

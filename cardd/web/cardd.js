@@ -1,9 +1,9 @@
-// cardd from a web page; cardd.d.ts and docs/webps.md say what for, and why.
+// cardd from a web page; cardd.d.ts and docs/webps.md say what and why.
 
 const BASES = ["http://127.0.0.1:17463", "http://localhost:17463"];
 const PERMISSION = "loopback-network";
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-const LARGE = 512 * 1024; // bytes; then milliseconds
+const LARGE = 512 * 1024; // bytes; below: milliseconds
 const QUESTION = 150;
 const LIMIT = 5000;
 const POLL = 1000;
@@ -100,7 +100,8 @@ export class Cardd extends EventTarget {
   async #lookAt(base) {
     const limit = new AbortController();
     const { signal } = limit;
-    const timer = setInterval(async () => (await permission()) === "prompt" || limit.abort(), LIMIT);
+    let ticks = 24;
+    const timer = setInterval(async () => (--ticks && (await permission()) === "prompt") || limit.abort(), LIMIT);
     try {
       const key = await pageKey();
       if (!key || (await permission()) === "prompt") {
@@ -117,7 +118,7 @@ export class Cardd extends EventTarget {
       if (fault instanceof DOMException) return this.#found("blocked", { reason: "storage" });
       if (code === "page.consent_needed") return this.#found("consent");
       if (code && code !== "daemon.unreachable") return this.#found("refused", { code, text: message });
-      await pause(0); // a violation is told later
+      await pause(0); // a violation is told after the failure
       const now = this.#barred.has(base) || (await permission());
       return this.#found({ prompt: "unasked", denied: "denied" }[now] ?? "absent");
     } finally {
@@ -134,7 +135,6 @@ export class Cardd extends EventTarget {
 
   async #enter(base, { signal, key, ...wanted } = {}) {
     const post = async (path, body) => (await this.#ask(base, path, { method: "POST", body, signal })).json();
-    this.#pass = undefined;
     const { challenge } = await post("/v1/clients/challenges", {});
     const proof = await proofOfKey(key, { iss: location.origin, aud: new URL(base).host, nonce: challenge });
     const told = await post("/v1/clients", { ...proof, rights: this.rights, ...wanted });
@@ -217,7 +217,7 @@ export class Session {
 
 async function permission() {
   const asked = navigator.permissions.query({ name: PERMISSION });
-  return (await asked.catch(() => ({ state: "granted" }))).state; // of a browser that does not ask
+  return (await asked.catch(() => ({ state: "granted" }))).state; // it does not ask
 }
 
 async function upload(address, { method, headers, body, signal }, onProgress) {
@@ -230,7 +230,7 @@ async function upload(address, { method, headers, body, signal }, onProgress) {
   signal.throwIfAborted();
   request.send(body);
   await next(request, "loadend");
-  return new Response(request.response, { status: request.status }); // throws for no answer
+  return new Response(request.response, { status: request.status }); // throws for none
 }
 
 function blob(bytes) {
