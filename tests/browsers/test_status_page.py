@@ -176,17 +176,7 @@ def test_no_page_of_another_origin_frames_reads_or_holds_it(browser: Browser, po
         assert "cardctl" not in str(tab.frame().run("return document.documentElement.innerText"))
 
 
-def test_a_daemon_that_starts_again_knows_no_pass_of_before(browser: Browser, own: Workstation) -> None:
-    with browser.tab(own.status_page()) as tab:
-        eventually_here(lambda: "e-CPS" in words(tab))
-        own.daemon.stop()
-        own.daemon.start()
-        eventually_here(lambda: "cardctl open" in words(tab))
-        assert tab.run("return sessionStorage.pass ?? null") is None
-        eventually_here(lambda: tab.run("return document.getElementById('said').textContent") == "")
-
-
-def test_what_another_program_left_in_the_browser_for_this_machine_is_not_the_pages(
+def test_after_a_restart_neither_a_pass_of_before_serves_nor_what_another_program_left_in_the_browser(
     browser: Browser, own: Workstation
 ) -> None:
     plant = """
@@ -194,14 +184,19 @@ def test_what_another_program_left_in_the_browser_for_this_machine_is_not_the_pa
     await navigator.serviceWorker.ready;
     for (let at = 0; at < 100; at++) document.cookie = `a${at}=${"x".repeat(1000)}; max-age=60`;
     """
-    own.daemon.stop()
-    with squatter(own.daemon.port), browser.tab(f"{own.daemon.url}/") as tab:
-        tab.run(plant)
-    own.daemon.start()
-    with browser.tab(own.status_page()) as tab:
-        eventually_here(partial(reads, tab, "e-CPS"))
-        tab.open(tab.address)
-        eventually_here(partial(reads, tab, "e-CPS"))
+    with browser.tab(own.status_page()) as before:
+        eventually_here(partial(reads, before, "e-CPS"))
+        own.daemon.stop()
+        with squatter(own.daemon.port), browser.tab(f"{own.daemon.url}/") as tab:
+            tab.run(plant)
+        own.daemon.start()
+        with browser.tab(own.status_page()) as tab:
+            eventually_here(partial(reads, tab, "e-CPS"))
+            tab.open(tab.address)
+            eventually_here(partial(reads, tab, "e-CPS"))
+        eventually_here(partial(reads, before, "cardctl open"))
+        assert before.run("return sessionStorage.pass ?? null") is None
+        assert before.run("return document.getElementById('said').textContent") == ""
 
 
 @contextmanager
