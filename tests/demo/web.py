@@ -310,7 +310,8 @@ def _opened(scene: Scene, portal: WebPs) -> subprocess.Popen[bytes] | None:
     scene.trust_in(home, name)
     profile = f"--user-data-dir={home}/profile" if name == "chromium" else f"--profile={home / FIREFOX_PROFILE}"
     around = {**os.environ, "HOME": str(home)}
-    command = [PROGRAMS[name][0], profile, portal.origin]
+    as_root = ["--no-sandbox"] if name == "chromium" and os.geteuid() == 0 else []
+    command = [PROGRAMS[name][0], profile, *as_root, portal.origin]
     return subprocess.Popen(command, env=around, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
