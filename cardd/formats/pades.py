@@ -178,13 +178,15 @@ def _ranges(found: Found) -> tuple[Range, Range]:
 
 
 def _leaves_out_itself(document: BinaryIO, before: Range, after: Range, found: Found) -> bool:
-    """Return whether the gap is just the string with this message: nothing else can be hidden in it."""
+    """Return whether the gap is just the string with this message and zeros: nothing else can be hidden in it."""
     size = 2 * len(found.contents) + 2
     if before[0] != 0 or sum(before) + size != after[0] or sum(after) > size_of(document):
         return False
     document.seek(before[1])
     gap = document.read(size)
-    return gap[:1] == b"<" and gap[-1:] == b">" and gap[1:-1].lower() == found.contents.hex().encode()
+    room = found.contents[len(_message(found.contents)) :]
+    is_string = gap[:1] == b"<" and gap[-1:] == b">" and gap[1:-1].lower() == found.contents.hex().encode()
+    return is_string and not room.strip(b"\0")
 
 
 def _message(contents: bytes) -> bytes:

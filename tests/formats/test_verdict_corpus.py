@@ -99,6 +99,12 @@ def form() -> bytes:
     return pdf(extra=[TEXT_FIELD], catalogue=b"/AcroForm << /Fields [4 0 R] /DA (/Helv 0 Tf) >>")
 
 
+def words_in_the_room(document: bytes) -> bytes:
+    """The end of the hexadecimal string, which is no part of what was signed, says something."""
+    words, end = b"dose 100".hex().encode(), document.rindex(b"00>") + 2
+    return document[: end - len(words)] + words + document[end:]
+
+
 CORPUS = [
     Crafted("pdf, signed twice", lambda desk: signed(desk, signed(desk, pdf())), Verdict.VALID, (["signed_later"], [])),
     Crafted(
@@ -184,6 +190,12 @@ CORPUS = [
         lambda desk: signed(desk, pdf()) + b"9 0 obj\n",
         Verdict.INVALID,
         (["changed_later"],),
+    ),
+    Crafted(
+        "pdf, words in the room that the signature's message leaves",
+        lambda desk: words_in_the_room(signed(desk, pdf())),
+        Verdict.INVALID,
+        (["flaw_content"],),
     ),
     Crafted("pdf, a line's end behind its end", lambda desk: signed(desk, pdf()) + b"\r\n", Verdict.VALID, ([],)),
 ]
