@@ -20,7 +20,6 @@ class Rv(IntEnum):
     DATA_INVALID = 0x20
     DATA_LEN_RANGE = 0x21
     DEVICE_ERROR = 0x30
-    DEVICE_MEMORY = 0x31
     DEVICE_REMOVED = 0x32
     ENCRYPTED_DATA_INVALID = 0x40
     ENCRYPTED_DATA_LEN_RANGE = 0x41
@@ -185,14 +184,11 @@ class Mechanism(IntEnum):
     """What a key does (CKM_…)."""
 
     RSA_PKCS = 0x1
-    RSA_PKCS_OAEP = 0x9
     RSA_PKCS_PSS = 0xD
     SHA256_RSA_PKCS = 0x40
     SHA384_RSA_PKCS = 0x41
     SHA512_RSA_PKCS = 0x42
     SHA256_RSA_PKCS_PSS = 0x43
     SHA256 = 0x250
-    SHA384 = 0x260
-    SHA512 = 0x270
     ECDSA = 0x1041
     ECDSA_SHA256 = 0x1044

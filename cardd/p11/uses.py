@@ -134,7 +134,10 @@ class ProgramUses:
 
             digest = hashlib.sha256(cryptogram).digest()
             act = "program.decrypt"
-            return await self._every.signing.lend(session, decrypted, digest, act=act, about="cryptogram")
+            try:
+                return await self._every.signing.lend(session, decrypted, digest, act=act, about="cryptogram")
+            except CardRefused as refusal:
+                raise Refused(Rv.ENCRYPTED_DATA_INVALID) from refusal
 
     async def _session(self, program: Caller, card: InsertedCard) -> Session:
         return await self._every.logins.session(program, card, self._presence)

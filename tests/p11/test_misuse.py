@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
 from cardd.p11.cryptoki import Mechanism, ObjectClass, Rv
 from tests.p11.client import HANDSHAKE, Client, Failed, mechanism, octets, room, ulong
@@ -254,3 +255,21 @@ async def test_a_user_has_so_many_connections(inside: Inside) -> None:
     await soon()
 
     assert await (await inside.client()).slots()
+
+
+async def test_what_was_encrypted_for_the_card_is_decrypted_and_nothing_else(client: Client, inside: Inside) -> None:
+    session = await client.session()
+    key = await client.key(session)
+    public = inside.card.issued.authentication.key.public_key()
+    begin = ulong(session) + mechanism(Mechanism.RSA_PKCS) + ulong(key)
+
+    async def decrypted(cryptogram: bytes) -> bytes:
+        await client.call("decrypt_init", begin)
+        return (await client.call("decrypt", ulong(session) + octets(cryptogram) + room(256)))[5:]
+
+    assert await decrypted(public.encrypt(b"a secret", PKCS1v15())) == b"a secret"
+    with pytest.raises(Failed, match="ENCRYPTED_DATA_LEN_RANGE"):
+        await decrypted(b"short")
+    signing = ulong(session) + mechanism(Mechanism.RSA_PKCS) + ulong(await client.key(session, b"CPS_PRIV_SIG"))
+    assert await fails(client, "decrypt_init", signing) is Rv.KEY_FUNCTION_NOT_PERMITTED
+    assert inside.dialogs == ["program", "login"]
