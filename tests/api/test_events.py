@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -177,6 +178,17 @@ async def test_the_stream_ends_when_the_daemon_stops(tmp_path: Path) -> None:
         await api.lifecycle.stop()
         await answer.content.read()
         assert answer.content.at_eof()
+    await api.stop()
+
+
+async def test_a_daemon_that_stops_waits_long_for_no_websockets_goodbye(tmp_path: Path) -> None:
+    api = Workbench(tmp_path)
+    await api.start()
+    async with websocket(api) as next_event:
+        assert (await next_event())[0] == "hello"
+        began = time.monotonic()
+        await api.lifecycle.stop()
+        assert time.monotonic() - began < 0.9
     await api.stop()
 
 
