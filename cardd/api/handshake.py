@@ -61,6 +61,14 @@ class ConnectionCounter(Protocol):
         ...
 
 
+class _OverTls(Protocol):
+    """What asyncio's transports over TLS have beside others."""
+
+    def set_read_buffer_limits(self, high: int) -> None:
+        """Have no more than this kept of what came and is not taken."""
+        ...
+
+
 class Handshake(asyncio.Protocol):
     """The protocol of a TCP connection that has still to become one over TLS."""
 
@@ -150,6 +158,7 @@ class _Later(asyncio.Protocol):
             transport.abort()
             return
         transport.set_write_buffer_limits(BUFFER_MAX)
+        cast(_OverTls, transport).set_read_buffer_limits(BUFFER_MAX)
         connection = self._server()
         transport.set_protocol(connection)
         connection.connection_made(transport)
