@@ -86,12 +86,15 @@ async def test_nobody_can_tell_what_several_hold(held: list[Executable], monkeyp
 
 
 def test_the_kernel_tells_the_other_end_of_a_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cardd.system.peer.program_of", lambda _: None)
+    def hidden(path: str | Path, **_: object) -> str:
+        raise PermissionError(path)
+
     with closing(socket.socket(socket.AF_UNIX)) as listening, closing(socket.socket(socket.AF_UNIX)) as client:
         listening.bind(str(tmp_path / "s"))
         listening.listen()
         client.connect(str(tmp_path / "s"))
-        with closing(listening.accept()[0]) as accepted:
+        with closing(listening.accept()[0]) as accepted, monkeypatch.context() as another_user:
+            another_user.setattr(os, "readlink", hidden)  # as of another user's process
             peer = program_peer_of(accepted)
 
         assert peer is not None
