@@ -142,5 +142,5 @@ export declare class Session {
   close(): Promise<void>;
 }
 
-/** For port 17463, in the page's language. */
+/** For port 17463, in the page's language; undefined where there is no page, as on a server that renders pages. */
 export declare const cardd: Cardd;

@@ -3,7 +3,7 @@
 const BASES = ["http://127.0.0.1:17463", "http://localhost:17463"];
 const PERMISSION = "loopback-network";
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-const LARGE = 512 * 1024; // bytes; below: milliseconds
+const LARGE = 512 * 1024; // bytes; then ms
 const QUESTION = 150;
 const LIMIT = 5000;
 const POLL = 1000;
@@ -269,4 +269,4 @@ const settled = (request) =>
     request.onerror = () => failed(request.error);
   });
 
-export const cardd = new Cardd();
+export const cardd = globalThis.document && new Cardd();

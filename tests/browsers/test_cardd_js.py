@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import socket
 import subprocess
 import tarfile
@@ -535,11 +536,17 @@ def test_a_page_shows_the_digits_and_the_time_and_is_told_how_each_login_by_e_cp
 
 def test_the_module_is_small_and_a_package_with_types(tmp_path_factory: pytest.TempPathFactory) -> None:
     assert len(web_file("cardd.js").content) <= LARGE
+    types = Path(cardd.web.__file__).with_name("cardd.d.ts")
+    if shutil.which("node"):  # as a server does that renders pages
+        script = (
+            f"const {{cardd, Cardd}} = await import('{types.with_name('cardd.js')}'); console.log(cardd, typeof Cardd)"
+        )
+        told = subprocess.check_output(["node", "--input-type=module", "-e", script], text=True)
+        assert told == "undefined function\n"
     (package,) = packaged("web", tmp_path_factory).glob("*.tgz")
     with tarfile.open(package) as files:
         assert {"package/cardd.js", "package/cardd.d.ts", "package/LICENSE"} <= set(files.getnames())
     compiler = NODE_MODULES / ".bin/tsc"
     if not compiler.exists():
         pytest.skip("no compiler of TypeScript here")
-    types = Path(cardd.web.__file__).with_name("cardd.d.ts")
     subprocess.run([compiler, "--strict", "--noEmit", "--lib", "es2022,dom", types], check=True)
