@@ -10,7 +10,7 @@ from cardd.cli.doctor.check import Finding, failure, ok, warning
 from cardd.cli.doctor.surroundings import PCSC_LIMIT, Surroundings, Unknowable, is_usable, kind_in
 from cardd.client import Card, Pin
 from cardd.core.inserted_card import SESSIONLESS
-from cardd.errors import CarddError, DaemonUnreachable, PcscUnavailable
+from cardd.errors import DaemonUnreachable, PcscUnavailable
 from cardd.i18n import N_
 from cardd.model import CardCertificate, CardKind
 from cardd.pcsc.channel import PcscReader
@@ -59,7 +59,7 @@ async def pcscd(surroundings: Surroundings) -> Finding:
                     N_("Run doctor from the desktop, or as root; cardd has a rule of its own."),
                 )
             case code if code == NOT_RUNNING:
-                if await _has_other_readers(surroundings):
+                if await surroundings.has_other_readers():
                     raise Unknowable("no_pcscd_needed") from None
                 return failure(
                     "absent",
@@ -76,21 +76,9 @@ async def pcscd(surroundings: Surroundings) -> Finding:
     return ok(N_("pcscd answers; readers: {count}."), count=len(readers))
 
 
-async def _has_other_readers(surroundings: Surroundings) -> bool:
-    """Return whether the daemon has readers all the same: simulated ones, or those of modules."""
-    try:
-        async with surroundings.daemon() as cardd:
-            return bool(await cardd.readers())
-    except CarddError:  # checks of their own tell of a daemon that does not answer
-        return False
-
-
 async def reader(surroundings: Surroundings) -> Finding:
     """Check whether there is a reader, and whether one is plugged in that PC/SC does not see."""
-    try:
-        names = [reader.name for reader in await surroundings.readers()]
-    except (PcscUnavailable, TimeoutError):
-        raise Unknowable("no_pcscd") from None
+    names = [reader.name for reader in await surroundings.readers_of_pcscd()]
     is_unseen = _is_plugged(surroundings.usb) and not any("INGENICO" in name.upper() for name in names)
     if is_unseen:
         return (

@@ -118,13 +118,26 @@ class Surroundings:
 
     async def readers_or_skip(self) -> list[ReaderState]:
         """Return the reader slots where there are some. Raises Unknowable."""
-        try:
-            readers = await self.readers()
-        except (CarddError, TimeoutError):
-            raise Unknowable("no_pcscd") from None
+        readers = await self.readers_of_pcscd()
         if not readers:
             raise Unknowable("no_reader")
         return readers
+
+    async def readers_of_pcscd(self) -> list[ReaderState]:
+        """Return the reader slots, none too. Raises Unknowable."""
+        try:
+            return await self.readers()
+        except (CarddError, TimeoutError) as fault:
+            is_needless = isinstance(fault, CarddError) and await self.has_other_readers()
+            raise Unknowable("no_pcscd_needed" if is_needless else "no_pcscd") from None
+
+    async def has_other_readers(self) -> bool:
+        """Return whether the daemon has readers without pcscd: simulated ones, or those of modules."""
+        try:
+            async with self.daemon() as cardd:
+                return bool(await cardd.readers())
+        except CarddError:  # checks of their own tell of a daemon that does not answer
+            return False
 
     async def usable_card(self) -> ReaderState:
         """Return the first reader that holds a card of a professional. Raises Unknowable."""
