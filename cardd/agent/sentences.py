@@ -111,6 +111,7 @@ ALSO = {  # what has a line of its own, by its parameter
         "– log you in with your certificate (TLS, or elsewhere as ssh does): cardd cannot see at which server"
     ),
     "program_data": N_("– have data signed or decrypted with your authentication key: mail, files, logins"),
+    "program_sign": N_("– ask for your signature, each time in a dialog of its own"),
     "server": N_("Now, as it says, at the server “{server}”."),
     "passing": N_("It cannot be remembered: its file is not root's alone, or runs scripts."),
     "punycode": N_("Careful: other alphabet. The name reads “{punycode}”."),

@@ -32,10 +32,11 @@ STRANGERS = "other programs"  # who asks for programs that nobody let in
 
 
 class ProgramRight(StrEnum):
-    """What a program may have the authentication key do."""
+    """What a program may have the keys do: the authentication key, but for SIGN."""
 
     TLS = "tls"  # sign handshakes, and digests of which nobody can tell what they are of
     DATA = "data"  # sign what is seen to be no handshake, and decrypt
+    SIGN = "sign"  # ask for the signature key's signatures, each of which has a consent of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,10 @@ class Programs:
                 await self._ask(program, wanted, is_lasting=is_lasting)
         finally:
             turn.release()
+
+    def is_let_in(self, program: Caller) -> bool:
+        """Return whether the program has any right: nobody types a PIN for one that has none."""
+        return any(self._may(program, right) for right in ProgramRight)
 
     def standings(self, uid: int) -> list[KnownProgram]:
         """Return the programs that this user let in, by their paths."""

@@ -80,7 +80,10 @@ class ProgramUses:
         with told():
             self._every.programs.ensure_served()
             program = await self._known()
-            await self._every.logins.session(program, card, self._presence)
+            if self._every.programs.is_let_in(program):
+                await self._session(program, card)
+            else:
+                await self._admitted(program, card, Wanted(ProgramRight.TLS))
         if card not in self._logged_in:
             self._logged_in.append(card)
             self._every.logins.join(program, card)
@@ -112,10 +115,9 @@ class ProgramUses:
         with told():
             program = await self._known()
             if key.purpose is KeyPurpose.SIGNATURE:
-                self._every.programs.ensure_served()
                 if wanted.hash != SHA256:
                     raise Refused(Rv.MECHANISM_INVALID)
-                session = await self._session(program, card)
+                session = await self._admitted(program, card, Wanted(ProgramRight.SIGN))
                 request = SignatureRequest(wanted.algorithm, Message(wanted.digest), DOCUMENT, is_seen=False)
                 [signed] = await self._every.signing.sign(session, [request], None)
                 return signed.signature

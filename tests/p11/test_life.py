@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from cardd.core.consents import SignatureRequest
-from cardd.model import Caller, CallerKind, Message, Peer
+from cardd.model import Caller, CallerKind, Choice, Message, Peer
 from cardd.p11.cryptoki import Mechanism, Rv
 from tests.p11.client import Client, Failed, mechanism, octets, room, ulong
 from tests.p11.inside import Inside, soon
@@ -75,11 +75,11 @@ async def test_the_login_lives_on_when_the_program_ends(inside: Inside) -> None:
     assert inside.dialogs == ["program", "login"]
 
 
-async def test_c_login_asks_for_the_pin_alone_and_c_logout_of_the_last_one_ends_it(inside: Inside) -> None:
+async def test_c_login_is_asked_about_once_and_c_logout_of_the_last_one_ends_it(inside: Inside) -> None:
     one, other = await inside.client(), await inside.client()
     sessions = [await one.session(), await other.session()]
     await asyncio.gather(log_in(one, sessions[0]), log_in(other, sessions[1]))
-    assert inside.dialogs == ["login"]
+    assert inside.dialogs == ["program", "login"]
     assert [await state_of(one, sessions[0]), await state_of(other, sessions[1])] == [1, 1]
 
     with pytest.raises(Failed, match="USER_ALREADY_LOGGED_IN"):
@@ -195,6 +195,22 @@ async def test_who_waits_for_a_login_has_it_though_the_one_who_began_it_has_left
     with pytest.raises(asyncio.IncompleteReadError):
         await beginning
     assert logins(inside) == ["/usr/lib/browser/browser"]
+
+
+async def test_a_wrong_pin_and_the_last_try_are_told_so(inside: Inside) -> None:
+    inside.person.pins[:] = ["9999", "9999"]
+    client = await inside.client()
+    with pytest.raises(Failed, match="PIN_INCORRECT"):
+        await client.signed()
+    with pytest.raises(Failed, match="FUNCTION_FAILED"):  # it has to wait
+        await client.signed()
+    inside.clock.seconds += 60
+    inside.person.choice = Choice.NO
+    with pytest.raises(Failed, match="PIN_INCORRECT"):
+        await client.signed()
+
+    assert inside.person.topics()[-1] == "last_try"
+    assert len(inside.person.pin_questions) == 2
 
 
 async def test_a_pin_that_is_cancelled_is_told_so(inside: Inside) -> None:

@@ -95,8 +95,8 @@ async def test_a_pin_that_a_program_sends_is_not_used(client: Client, inside: In
     session = await client.session()
     await client.call("login", ulong(session, 1) + octets(b"0000"))
 
-    assert inside.dialogs == ["login"]
-    assert [entry.action for entry in inside.audit.entries] == ["session.open"]
+    assert inside.dialogs == ["program", "login"]
+    assert {entry.action for entry in inside.audit.entries} == {"program.allow", "session.open"}
 
 
 async def test_a_size_is_told_and_ends_no_signature(client: Client) -> None:

@@ -133,6 +133,21 @@ async def test_programs_that_nobody_let_in_cannot_wear_a_person_down(inside: Ins
     assert len(inside.dialogs) == 3
 
 
+async def test_nobody_types_a_pin_for_a_program_that_nobody_let_in(inside: Inside) -> None:
+    """By whichever door: a key, or C_Login. Else ever new paths would show a PIN's dialog each."""
+    inside.person.choice = Choice.NO
+    for number in range(5):
+        client = await inside.client(f"/tmp/program{number}")
+        session = await client.session()
+        with pytest.raises(Failed, match="FUNCTION_REJECTED"):
+            await client.call("login", ulong(session, 1) + b"\x00\x00\x00\x00\x00")
+        with pytest.raises(Failed, match="FUNCTION_REJECTED"):
+            await client.signed(b"document", b"CPS_PRIV_SIG")
+
+    assert inside.person.pin_questions == []
+    assert len(inside.person.questions) == 3
+
+
 async def test_a_program_that_is_shut_out_has_no_login_any_more(inside: Inside) -> None:
     inside.person.choice = Choice.ALWAYS
     client = await inside.client()
@@ -172,9 +187,10 @@ async def test_the_signature_key_asks_each_time_and_shows_the_digest(inside: Ins
     for _ in range(2):
         await client.signed(b"document", b"CPS_PRIV_SIG")
 
-    assert inside.person.topics() == ["sign", "sign"]
-    assert "unseen" in inside.person.questions[0].params
-    assert inside.person.questions[0].params["client"] == BROWSER
+    assert inside.person.topics() == ["program", "sign", "sign"]
+    assert "program_sign" in inside.person.questions[0].params
+    assert "unseen" in inside.person.questions[1].params
+    assert inside.person.questions[1].params["client"] == BROWSER
     inside.person.choice = Choice.NO
     with pytest.raises(Failed, match="FUNCTION_REJECTED"):
         await client.signed(b"document", b"CPS_PRIV_SIG")

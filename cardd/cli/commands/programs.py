@@ -11,7 +11,7 @@ from cardd.i18n import N_, Domain
 _ = Domain("cli")
 
 HEADS = (N_("PROGRAM"), N_("MAY"), N_("SINCE"), N_("UNTIL"), N_("USED"))
-RIGHTS = {"tls": N_("log you in"), "data": N_("sign and decrypt data")}
+RIGHTS = {"tls": N_("log you in"), "data": N_("sign and decrypt data"), "sign": N_("ask for signatures")}
 
 
 def _arguments(parser: Parser) -> None:
