@@ -1,11 +1,11 @@
-"""The first moment of a dialog, in which it takes neither a yes nor a PIN.
+"""The first moment of a dialog, in which it takes no answer.
 
-A dialog takes the keyboard when it opens. A click, an Enter, or digits and an Enter that a person meant for another
-window then land in it: they would agree to something, cost a try of the PIN, or send a password to the card. What is
-completed in that moment is therefore not taken: the dialog is shown again and says why. Nothing was refused, and
-nothing was sent. A no is always taken: it does nothing.
+A dialog takes the keyboard when it opens. A click, a space, an Enter, or digits and an Enter that a person meant for
+another window then land in it: they would agree to something, cost a try of the PIN, send a password to the card, or
+refuse what nobody has seen, and three refusals keep a program from asking. What is completed in that moment is
+therefore not taken: the dialog is shown again and says why. Nothing was refused, and nothing was sent.
 
-Every dialog with a yes or with a code passes here, whether a pinentry shows it, an agent or the terminal. A reader's
+Every dialog with a question or a code passes here, whether a pinentry shows it, an agent or the terminal. A reader's
 own keypad needs no such moment: its keys belong to no window, so that what is pressed there was meant for the card.
 """
 
@@ -37,14 +37,15 @@ class Arming:
         """Return the answer that came once the dialog could be read; ``refused`` where each of several came too early.
 
         ``show`` prepares the dialog, and is told whether that is because of such an answer; ``ask`` opens it, and
-        returns what was answered. The answer ``refused`` is taken at any time, and so is what ``ask`` raises.
+        returns what was answered. What ``ask`` raises is taken at any time.
         """
         for number in range(HASTE_MAX):
             await show(number > 0)
             with _Moment(self.after) as moment:
                 answer = await ask()
-                if answer == refused or moment.is_over:
+                if moment.is_over:
                     return answer
+                await asyncio.sleep(moment.left)  # who is still typing, or holds a key, does not use all of them up
         return refused
 
 
@@ -52,7 +53,7 @@ class _Moment:
     """A moment is so many seconds in which somebody looks."""
 
     def __init__(self, seconds: float) -> None:
-        self._left = seconds
+        self.left = seconds
         self._loop = asyncio.get_running_loop()
         self._looked = self._loop.time()
 
@@ -67,9 +68,9 @@ class _Moment:
     def is_over(self) -> bool:
         """Whether they have passed."""
         now = self._loop.time()
-        self._left -= min(now - self._looked, LOOK_MAX)
+        self.left -= min(now - self._looked, LOOK_MAX)
         self._looked = now
-        return self._left <= 0
+        return self.left <= 0
 
     def _look(self) -> None:
         self._next = self._loop.call_later(LOOK, self._look)

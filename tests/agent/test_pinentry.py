@@ -318,6 +318,25 @@ async def test_a_yes_that_comes_before_the_question_can_be_read_is_not_taken(
     assert len(pinentry.shown()) == 2
 
 
+async def test_a_no_that_comes_before_the_question_can_be_seen_refuses_nothing(tmp_path: Path) -> None:
+    """Space and Enter, typed for another window, press Cancel where that has the focus."""
+    pinentry = ScriptedPinentry(tmp_path)
+    pinentry.answer("hasty-cancel", "yes")
+    assert await Dialogs(program=str(pinentry.path)).confirm(question("certificates")) is Choice.YES
+    pinentry.answer("hasty-cancel")
+    assert await typed(Dialogs(program=str(pinentry.path)), pin_question()) == b"1234"
+    assert len(pinentry.shown()) == 4
+
+
+async def test_a_key_that_is_held_down_refuses_nothing(tmp_path: Path) -> None:
+    dialogs, pinentry = a_little_armed(tmp_path)
+    asked = asyncio.ensure_future(dialogs.confirm(question("certificates")))
+    pinentry.answer(confirm="hasty-cancel")
+    await asyncio.sleep(0.5)
+    pinentry.answer(confirm="yes")
+    assert await asked is Choice.YES
+
+
 def told_why(pinentry: ScriptedPinentry) -> list[str]:
     return [shown.error for shown in pinentry.shown()]
 
@@ -392,11 +411,11 @@ def stop_for(seconds: float) -> None:
 
 async def test_an_answer_that_waited_while_this_process_could_not_look_came_early_all_the_same(tmp_path: Path) -> None:
     pinentry = ScriptedPinentry(tmp_path, reads=0.2)
-    pinentry.answer("pin:9999", "cancel")
+    pinentry.answer("pin:9999", "timeout")
     asked = asyncio.ensure_future(typed(Dialogs(program=str(pinentry.path), armed_after=0.4), pin_question()))
     await eventually(lambda: bool(pinentry.shown()))
     stop_for(0.6)
-    with pytest.raises(PinCancelled):
+    with pytest.raises(PinTimeout):
         await asked
     assert told_why(pinentry) == ["", EARLY_PIN]
 

@@ -17,7 +17,7 @@ NO_PIN: list[tuple[str, type[CarddError]]] = [
     ("garbage", PromptUnavailable),
     ("endless", PromptUnavailable),
 ]
-READING = 0.75  # seconds, a little more than a dialog is shown before it takes a yes or a PIN
+READING = 0.75  # seconds, a little more than a dialog is shown before it takes an answer
 
 PROGRAM = """#!{python} -ISE
 import fcntl, json, os, signal, sys, time
@@ -25,7 +25,7 @@ import fcntl, json, os, signal, sys, time
 HERE = {directory!r}
 SETTINGS = {{"SETTITLE": "title", "SETDESC": "description", "SETPROMPT": "prompt", "SETERROR": "error",
              "SETOK": "ok", "SETNOTOK": "not_ok", "SETCANCEL": "cancel", "SETTIMEOUT": "timeout"}}
-ERRORS = {{"cancel": 83886179, "timeout": 83886142, "no": 83886194}}
+ERRORS = {{"cancel": 83886179, "timeout": 83886142, "no": 83886194, "hasty-cancel": 83886179}}
 
 
 def say(line):
@@ -92,14 +92,14 @@ for line in sys.stdin:
         show("pin", shown, options)
         shown.pop("error", None)
         answer = next_answer("pin")
-        if answer.startswith("pin:"):
+        if answer.startswith("pin:") or answer == "cancel":
             time.sleep({reads!r})  # a person reads: what is typed at once is not taken
         play(answer)
     elif name in ("CONFIRM", "MESSAGE"):
         show(name.lower(), shown, options)
         shown.pop("error", None)
         answer = next_answer("confirm")
-        if name == "CONFIRM" and answer in ("yes", "no"):
+        if name == "CONFIRM" and answer in ("yes", "no", "cancel"):
             time.sleep({reads!r})
         play(answer)
     elif name == "BYE":
@@ -132,8 +132,8 @@ class ScriptedPinentry:
     ``flavor`` is which pinentry it says to be; by default it says nothing.
 
     An answer is ``pin:…``, ``early:…`` (a PIN at once), ``yes``, ``no`` (the middle button, or refuse), ``cancel``,
-    ``timeout``, ``crash``, ``haste`` (a yes at once), ``garbage``, ``endless``, ``flood`` (status lines without end) or
-    ``hang``. ``reads`` is how many seconds pass before a PIN, a yes or a no.
+    ``timeout``, ``crash``, ``haste`` (a yes at once), ``hasty-cancel``, ``garbage``, ``endless``, ``flood`` (status
+    lines without end) or ``hang``. ``reads`` is how many seconds pass before a PIN, a yes, a no or a cancel.
     """
 
     def __init__(

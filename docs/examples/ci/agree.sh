@@ -1,6 +1,6 @@
 #!/bin/sh
 # A pinentry for tests without a person: types the simulated card's PIN and says yes. Never on a workstation with a real card.
-# A PIN or a yes in a dialog's first 0.7 s is not taken, hence the pauses.
+# What comes in a dialog's first 0.7 s is not taken, hence the pauses.
 echo "OK agree"
 while read -r order _; do
     case $order in
