@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import sleep
 from typing import cast
 
 import pytest
@@ -248,6 +249,11 @@ def test_the_page_logs_out_when_the_card_is_pulled_and_says_what_cardd_says(
             mine.log_in()
             mine.tab.open(either.origin)  # a reload, after which the page has no session of cardd's
             mine.reads("Vous êtes connecté(e)")
+            with workstation.card(simulated_card("pharmacien"), slot=1):
+                mine.tab.open(either.origin)
+                mine.reads("Vous êtes connecté(e)")
+            sleep(0.3)
+            assert mine.field("said") == ""  # another card may go
         mine.reads("La carte a été retirée : vous êtes déconnecté(e).")
         assert mine.tab.run("return (await (await fetch('/me')).json()).holder") is None
 

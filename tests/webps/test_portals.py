@@ -120,6 +120,19 @@ def test_a_document_is_signed_once_by_the_person_who_is_logged_in(visitor: Visit
     assert visitor.document()[0] != name
 
 
+def test_a_token_serves_once_and_for_this_portal_alone(visitor: Visitor) -> None:
+    card = issue().authentication
+    token = visitor.token(card)
+    assert visitor.ask("POST", "/card/login", token).status_code == 200
+    assert visitor.ask("POST", "/card/login", token).status_code == 403
+    visitor.ask("POST", "/card/logout", {})
+    nonce = str(visitor.ask("POST", "/card/challenge", {}).json()["nonce"])
+    elsewhere = forged(nonce, card, "https://ailleurs.example")
+    for refused in (elsewhere, token, visitor.token(issue().signature)):
+        assert visitor.ask("POST", "/card/login", refused).status_code == 403
+    assert visitor.ask("GET", "/me").json()["holder"] is None
+
+
 def test_what_is_no_signature_of_this_person_over_this_document_is_refused(visitor: Visitor, tmp_path: Path) -> None:
     visitor.log_in()
     name, content = visitor.document()

@@ -20,7 +20,7 @@ const daemons = {}; // cardd by language
 let language = kept?.getItem("language") === "en" ? "en" : "fr";
 let me; // as the server tells it
 let session; // of cardd, while this page has one
-let ends = () => {}; // listening to cardd
+let ends; // what ends listening to cardd
 let shown; // the document: its id and the bytes that are on the screen
 let busy = false;
 let late = false; // something changed while the page was busy
@@ -126,31 +126,34 @@ async function open() {
   follow();
 }
 
-/** Log out here when cardd's session ends: the server does not see the card. */
+/**
+ * Log out here when cardd's session ends, for the server does not see the card. A tab without a session of its own looks
+ * at the cards: the login was by one of those that were in, and is over when none of them is; a carte Vitale is none.
+ */
 function follow() {
-  ends();
+  ends?.();
   const [daemon, stop] = [cardd(), new AbortController()];
   const listen = (kind, act) => daemon.addEventListener(kind, act, { signal: stop.signal });
-  listen("session.closed", ({ detail }) => {
-    if (detail.session === session?.id) void gone(detail.reason);
-  });
-  listen("card.removed", () => {
-    if (!session && me.way === "card") void gone("card_removed");
-  });
-  listen("hello", async ({ detail }) => {
-    if (!session) return detail.cards?.length === 0 && me.way === "card" ? gone("card_removed") : undefined;
-    return session.refresh().catch(({ code }) => code?.startsWith("session.") && gone("unknown"));
+  const cards = new Set();
+  const judge = () => !session && me.way === "card" && cards.size === 0 && gone("card_removed");
+  listen("session.closed", ({ detail }) => detail.session === session?.id && gone(detail.reason));
+  listen("card.removed", ({ detail }) => cards.delete(detail.card) && judge());
+  listen("hello", ({ detail }) => {
+    cards.clear();
+    for (const { id, problem } of detail.cards ?? []) if (!problem) cards.add(id);
+    judge();
+    session?.refresh().catch(({ code }) => code?.startsWith("session.") && gone("unknown"));
   });
   const quiet = daemon.listen();
   ends = () => {
     stop.abort();
     quiet();
-    ends = () => {};
+    ends = undefined;
   };
 }
 
 function drop() {
-  ends();
+  ends?.();
   session = undefined;
 }
 
@@ -286,9 +289,13 @@ async function look() {
   const before = me?.holder?.nationalId;
   me = await told("GET", "/me");
   if (before && before !== me.holder?.nationalId) await shut(); // logged out in another tab, or by the server
-  if (me.holder) await prepare();
   if (!me.holder) shown = undefined;
-  draw();
+  try {
+    if (me.holder) await prepare();
+  } finally {
+    if (shown || !me.holder) draw();
+  }
+  if (me.way === "card" && !ends) follow();
   if (before !== me.holder?.nationalId) byId(me.holder ? "inside-title" : "outside-title").focus();
 }
 
@@ -336,12 +343,6 @@ function row({ id, signed: { by, at } }) {
   return found;
 }
 
-/** Go on after a reload: with a mobile that is asked, or with the card of the login. Neither asks anybody. */
-async function resume() {
-  if (digits && !me.holder) return watch(120);
-  return me.way === "card" && !session ? follow() : undefined;
-}
-
 async function again() {
   late = busy;
   if (!busy) await refresh().catch(stopped);
@@ -364,4 +365,6 @@ byId("language").addEventListener("click", () => {
 tabs?.addEventListener("message", again);
 addEventListener("pageshow", ({ persisted }) => persisted && again());
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && again());
-refresh().then(resume).catch(stopped);
+refresh()
+  .then(() => digits && !me.holder && watch(120)) // a reload, while the mobile is asked
+  .catch(stopped);
