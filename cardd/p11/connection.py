@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # the highest that is spoken here: of p11-kit 0.25
 UNANSWERED_MAX = 64  # calls; further ones are not read meanwhile
+AT_ONCE = 16  # calls that one turn of the loop begins to answer, of each connection
 UNSENT_MAX = 1024 * 1024  # bytes of answers that the program does not take
 HANDLERS: dict[str, Handler] = {call.name: getattr(Module, call.name) for call in CALLS.values()}
 
@@ -42,6 +43,9 @@ class Connection(asyncio.Protocol):
         self.presence = Presence()
         self._running = Background()
         self._unanswered = 0
+        self._requests: deque[Request] = deque()  # that came, and were not looked at
+        self._is_malformed = False
+        self._is_stuck = False
         self._in_order: dict[int, deque[tuple[int, Call, Reader]]] = {}  # by session: what waits behind what runs
         self._transport: asyncio.Transport | None = None
 
@@ -60,6 +64,7 @@ class Connection(asyncio.Protocol):
         if self.module:
             self.module.end()
         self._in_order.clear()
+        self._requests.clear()
         self.presence.leave()
         self._server.left(self)
 
@@ -70,13 +75,13 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Read no more while the program takes no answers."""
-        if self._transport:
-            self._transport.pause_reading()
+        self._is_stuck = True
+        self._read_or_wait()
 
     def resume_writing(self) -> None:
         """Go on."""
-        if self._transport and self._unanswered < UNANSWERED_MAX:
-            self._transport.resume_reading()
+        self._is_stuck = False
+        self._read_or_wait()
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
@@ -84,10 +89,33 @@ class Connection(asyncio.Protocol):
             if not self._has_greeted:
                 self._greet(data[0])
                 data = data[1:]
-            for request in self._frames.feed(data):
-                self._take(request)
+            self._requests.extend(self._frames.feed(data))
         except Malformed:
+            self._is_malformed = True
+        self._work()
+
+    def _work(self) -> None:
+        """Begin to answer a few calls; the others wait for the loop's next turn, as everybody else does."""
+        try:
+            for _ in range(min(AT_ONCE, len(self._requests))):
+                self._take(self._requests.popleft())
+        except Malformed:
+            self._is_malformed = True
+            self._requests.clear()
+        if self._requests:
+            asyncio.get_running_loop().call_soon(self._work)
+        elif self._is_malformed:
             self.close()
+        self._read_or_wait()
+
+    def _read_or_wait(self) -> None:
+        """Read no more while calls wait, or the program takes no answers."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._requests or self._is_stuck or self._unanswered >= UNANSWERED_MAX:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def _greet(self, highest: int) -> None:
         self._has_greeted = True
@@ -166,12 +194,7 @@ class Connection(asyncio.Protocol):
 
     def _count_unanswered(self, more: int) -> None:
         self._unanswered += more
-        if self._transport is None:
-            return
-        if self._unanswered >= UNANSWERED_MAX:
-            self._transport.pause_reading()
-        elif more < 0:
-            self._transport.resume_reading()
+        self._read_or_wait()
 
     def _answer(self, tag: int, body: bytes) -> None:
         self._write(framed(tag, body))

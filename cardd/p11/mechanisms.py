@@ -30,6 +30,7 @@ PREFIXES = {
     "sha512": bytes.fromhex("3051300D060960864801650304020305000440"),
 }
 SIZES = {name: hashlib.new(name, usedforsecurity=False).digest_size for name in PREFIXES}
+HANDSHAKE_MAX = 16 * 1024  # bytes of a whole handshake; more than that is taken for data
 PSS_SHA256 = (Mechanism.SHA256, 2, 32)  # the hash, MGF1 with it, and salt as long as it
 
 
@@ -129,13 +130,37 @@ class ToSign:
         return card.authenticate_info(key, PREFIXES[self.hash] + self.digest)
 
 
-def to_sign(signing: Signing, data: bytes, key: KeyRef) -> ToSign:
+class Parts:
+    """Data that come in parts: hashed, and kept as long as they are few enough to be a handshake."""
+
+    def __init__(self, name: str) -> None:
+        self._hash = hashlib.new(name)
+        self._kept: bytearray | None = bytearray()
+
+    def add(self, part: bytes) -> None:
+        """Take one more part."""
+        self._hash.update(part)
+        if self._kept is not None:
+            self._kept += part
+            if len(self._kept) > HANDSHAKE_MAX:
+                self._kept = None
+
+    def told(self) -> tuple[bytes, str | None]:
+        """Return the digest, and what ``handshake_in`` says."""
+        return self._hash.digest(), None if self._kept is None else handshake_in(bytes(self._kept))
+
+
+def to_sign(signing: Signing, data: bytes | Parts, key: KeyRef) -> ToSign:
     """Return what these data ask for. Raises Refused for what this key does not sign."""
     if signing.hash is not None:
-        digest = hashlib.new(signing.hash, data).digest()
-        server = handshake_in(data)
+        if not isinstance(data, Parts):
+            whole, data = data, Parts(signing.hash)
+            data.add(whole)
+        digest, server = data.told()
         seen = Seen.DATA if server is None else Seen.HANDSHAKE
         return ToSign(signing.algorithm, signing.hash, digest, seen, server or None)
+    if isinstance(data, Parts):
+        raise Refused(Rv.FUNCTION_NOT_SUPPORTED)
     if signing.algorithm is not Algorithm.RS256:
         if len(data) != SIZES[SHA256]:
             raise Refused(Rv.DATA_LEN_RANGE)

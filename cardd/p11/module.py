@@ -15,14 +15,14 @@ from cardd import __version__
 from cardd.core.inserted_card import InsertedCard
 from cardd.model import Caller, KeyRef
 from cardd.p11.cryptoki import Refused, Rv, SessionFlag, SlotFlag, TokenFlag, UserType
-from cardd.p11.mechanisms import Signing, ensure_decrypting, mechanisms_of, signing_by, to_sign
+from cardd.p11.mechanisms import Parts, Signing, ensure_decrypting, mechanisms_of, signing_by, to_sign
 from cardd.p11.objects import require_key
 from cardd.p11.tokens import Token, Tokens
 from cardd.p11.uses import ProgramUses
 from cardd.p11.wire import Reader, attributes, length, octets, padded, ulong, ulongs, version
 
 HANDSHAKE = b"PRIVATE-GNOME-KEYRING-PKCS11-PROTOCOL-V-1"
-SESSIONS_MAX = 256
+SESSIONS_MAX = 128
 RANDOM_MAX = 64 * 1024
 CRYPTOKI = (2, 40)
 MANUFACTURER = "cardd"
@@ -37,7 +37,6 @@ TOKEN_FLAGS = (
 )
 
 PADDING = 11  # bytes at least, of PKCS#1 v1.5
-DATA_MAX = 4 * 1024 * 1024  # of what is signed in parts
 # by whether a session may write, and whether the program has logged in (CKS_…)
 STATES = {(False, False): 0, (False, True): 1, (True, False): 2, (True, True): 3}
 
@@ -64,8 +63,7 @@ class SignatureBegun:
     key: KeyRef
     by: Signing
     size: int
-    parts: bytearray = field(default_factory=bytearray)
-    is_in_parts: bool = False
+    parts: Parts | None = None
 
 
 @dataclass(slots=True)
@@ -305,7 +303,7 @@ class Module:
         """C_Sign."""
         session, data, room = self._session(call), call.octets(), call.room()
         begun = self._begun(session)
-        if data is None or begun.is_in_parts:
+        if data is None or begun.parts:
             session.signing = None
             raise Refused(Rv.ARGUMENTS_BAD if data is None else Rv.OPERATION_ACTIVE)
         return length(begun.size) if room < begun.size else self._signed(session, begun, data)
@@ -314,25 +312,25 @@ class Module:
         """C_SignUpdate."""
         session, data = self._session(call), call.octets()
         begun = self._begun(session)
-        begun.is_in_parts = True
-        begun.parts += data or b""
-        if begun.by.hash is None or len(begun.parts) > DATA_MAX:
+        if begun.by.hash is None:
             session.signing = None
-            raise Refused(Rv.DATA_LEN_RANGE if begun.by.hash else Rv.FUNCTION_NOT_SUPPORTED)
+            raise Refused(Rv.FUNCTION_NOT_SUPPORTED)
+        begun.parts = begun.parts or Parts(begun.by.hash)
+        begun.parts.add(data or b"")
         return b""
 
     def sign_final(self, call: Reader) -> Answer:
         """C_SignFinal."""
         session, room = self._session(call), call.room()
         begun = self._begun(session)
-        return length(begun.size) if room < begun.size else self._signed(session, begun, bytes(begun.parts))
+        return length(begun.size) if room < begun.size else self._signed(session, begun, begun.parts or b"")
 
     def _begun(self, session: OpenSession) -> SignatureBegun:
         if session.signing is None:
             raise Refused(Rv.OPERATION_NOT_INITIALIZED)
         return session.signing
 
-    async def _signed(self, session: OpenSession, begun: SignatureBegun, data: bytes) -> bytes:
+    async def _signed(self, session: OpenSession, begun: SignatureBegun, data: bytes | Parts) -> bytes:
         session.signing = None
         return octets(await self.uses.sign(session.card, begun.key, to_sign(begun.by, data, begun.key)))
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 BACKLOG = 128
 ACCEPTED_AT_ONCE = 8
-CONNECTIONS_MAX = 128  # of one OS user
+CONNECTIONS_MAX = 128  # of one OS user whose the readers are
+OTHERS_MAX = 16  # of another one, who has the organisation's certificate at most
 
 Listen = Callable[[], Sequence[socket.socket]]
 PeerOf = Callable[[socket.socket], Peer | None]
@@ -76,10 +77,11 @@ class P11Server(Part):
     def joined(self, connection: Connection, sock: socket.socket) -> Module | None:
         """Return what a new connection serves; None when nobody is known there, or its user has too many."""
         peer = self._peer_of(sock)
-        if peer is None or self._of_user[peer.uid] >= CONNECTIONS_MAX:
+        if peer is None:
             return None
         is_owner = self._readers.owners.owns(peer.uid)
-        if sock.fileno() >= (self._descriptors if is_owner else self._descriptors // 2):
+        limit, descriptors = (CONNECTIONS_MAX, self._descriptors) if is_owner else (OTHERS_MAX, self._descriptors // 2)
+        if self._of_user[peer.uid] >= limit or sock.fileno() >= descriptors:
             return None
         self._connections[connection] = peer.uid
         self._of_user[peer.uid] += 1

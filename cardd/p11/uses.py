@@ -84,7 +84,7 @@ class ProgramUses:
                 await self._session(program, card)
             else:
                 await self._admitted(program, card, Wanted(ProgramRight.TLS))
-        if card not in self._logged_in:
+        if card not in self._logged_in and not self._presence.is_left:
             self._logged_in.append(card)
             self._every.logins.join(program, card)
 

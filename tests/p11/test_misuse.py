@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from cardd.p11.cryptoki import Mechanism, ObjectClass, Rv
 from tests.p11.client import HANDSHAKE, Client, Failed, mechanism, octets, room, ulong
@@ -146,7 +147,7 @@ async def test_null_data_are_refused_and_end_the_signature(client: Client) -> No
 
 
 async def test_sessions_have_a_limit(client: Client) -> None:
-    for _ in range(256):
+    for _ in range(128):
         await client.session()
 
     assert await fails(client, "open_session", ulong(1, 4)) is Rv.SESSION_COUNT
@@ -273,3 +274,37 @@ async def test_what_was_encrypted_for_the_card_is_decrypted_and_nothing_else(cli
     signing = ulong(session) + mechanism(Mechanism.RSA_PKCS) + ulong(await client.key(session, b"CPS_PRIV_SIG"))
     assert await fails(client, "decrypt_init", signing) is Rv.KEY_FUNCTION_NOT_PERMITTED
     assert inside.dialogs == ["program", "login"]
+
+
+async def test_who_sends_calls_without_end_lets_others_in_between(client: Client, inside: Inside) -> None:
+    other = await inside.client()
+    for _ in range(5000):
+        client.send("get_info")
+    await client.writer.drain()
+    before = asyncio.get_running_loop().time()
+    await other.slots()
+
+    assert asyncio.get_running_loop().time() - before < 0.5
+    assert len([await client.answer() for _ in range(5000)]) == 5000
+
+
+async def test_much_data_in_parts_are_hashed_and_not_kept(client: Client, inside: Inside) -> None:
+    session = await client.session()
+    begin = ulong(session) + mechanism(Mechanism.SHA256_RSA_PKCS) + ulong(await client.key(session))
+    await client.call("sign_init", begin)
+    for _ in range(8):
+        await client.call("sign_update", ulong(session) + octets(bytes(900_000)))
+    signature = (await client.call("sign_final", ulong(session) + room(256)))[5:]
+
+    public = inside.card.issued.authentication.key.public_key()
+    public.verify(signature, bytes(8 * 900_000), PKCS1v15(), SHA256())
+
+
+async def test_a_user_whose_the_readers_are_not_has_few_connections(tmp_path: Path) -> None:
+    async with Inside(tmp_path, owners=("4711",), uid=4712) as inside:
+        for _ in range(16):
+            await inside.client()
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await inside.client()
+        inside.uid = 4711
+        assert await (await inside.client()).slots()
