@@ -7,6 +7,7 @@ import re
 from cryptography import x509
 
 from tests.p11.programs import MODULES, Desk, needs
+from tests.rig.other_user import UID, needs_root, open_to_everybody
 
 
 def test_opensc_lists_slots_and_the_card(shared: Desk) -> None:
@@ -70,3 +71,15 @@ def test_nothing_can_be_written(shared: Desk) -> None:
 
     assert ran.returncode != 0
     assert "CKR_TOKEN_WRITE_PROTECTED" in ran.stdout
+
+
+@needs_root
+def test_another_user_of_the_machine_sees_no_slot(shared: Desk) -> None:
+    needs("setpriv")
+    open_to_everybody(shared.station.directory)
+    other = ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups")
+
+    said = shared.run(*other, "pkcs11-tool", "--module", MODULES[0], "-L", "-O").stdout
+
+    assert "No slots" in said
+    assert "SIMULATION" not in said
