@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from cardd.i18n import N_, Domain
 GREETING = "cardd-agent-notices"
 OPEN = b"OPEN"
 LINE_MAX = 4096
-LINK_BEGINS = "http://cardd-"  # what the agent opens is the status page and nothing else
+LINK = re.compile(r"http://cardd-[0-9a-f]+\.localhost:[0-9]+/#[\w-]+", re.ASCII)  # the status page and nothing else
 
 _ = Domain("dialogs")
 log = logging.getLogger(__name__)
@@ -65,9 +66,9 @@ class Notices:
         self._link = link
         asyncio.get_running_loop().add_reader(connection, self._heard)
 
-    def tell(self, topic: str, params: Mapping[str, str]) -> None:
-        """Have this shown, where the agent listens; nobody waits for one that does not."""
-        self._send({"topic": topic, "params": dict(params)})
+    def tell(self, topic: str, params: Mapping[str, str]) -> bool:
+        """Have this shown; return whether the agent listens. Nobody waits for one that does not."""
+        return self._send({"topic": topic, "params": dict(params)})
 
     def close(self) -> None:
         """Hang up."""
@@ -86,7 +87,7 @@ class Notices:
         elif OPEN in asked.split() and (link := self._link()):
             self._send({"link": link})
 
-    def _send(self, told: Mapping[str, object]) -> None:
+    def _send(self, told: Mapping[str, object]) -> bool:
         line = json.dumps(told).encode() + b"\n"
         try:
             is_sent = self._connection.send(line) == len(line)
@@ -94,6 +95,7 @@ class Notices:
             is_sent = False
         if not is_sent:  # half a line is no line
             self.close()
+        return is_sent
 
 
 async def announce(path: Path, language: str, shower: Shower) -> None:
@@ -116,9 +118,9 @@ async def _heard(line: bytes, language: str, shower: Shower, chosen: Callable[[]
     if not isinstance(told, dict):
         raise ValueError("line")  # noqa: TRY004 - what ends the connection
     link, topic, params = told.get("link"), told.get("topic"), told.get("params")
-    if isinstance(link, str) and link.startswith(LINK_BEGINS):
+    if isinstance(link, str) and LINK.fullmatch(link):
         await _in_peace(shower.open(link))
-    elif topic in SENTENCES and isinstance(params, dict):
+    elif isinstance(topic, str) and topic in SENTENCES and isinstance(params, dict) and "client" in params:
         filled = clean({str(name): str(value) for name, value in params.items()})
         title, sentence = (_(text, language, **filled) for text in SENTENCES[topic])
         await _in_peace(shower.show(title, sentence, _(SEE, language), _(BY_COMMAND, language), chosen))

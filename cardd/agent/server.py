@@ -240,9 +240,9 @@ class AgentServer:
         Return whether there is an agent that shows some.
         """
         own = [key for key in self._notices if key[0] == uid]
-        for key in [key for key in own if self._desktops.is_shown(key[1])] or own:
-            self._notices[key].tell(topic, params)
-        return bool(own)
+        shown = [key for key in own if self._desktops.is_shown(key[1])] or own
+        told = [self._notices[key].tell(topic, params) for key in shown]
+        return any(told)
 
     async def stop(self) -> None:
         """Let every agent go."""

@@ -51,13 +51,18 @@ class DesktopNotifications:
         self._open_in_browser = open_in_browser
         self._bus: MessageBus | None = None
         self._shown: dict[tuple[str, int], Callable[[], None]] = {}  # by the server that shows it, and its number
+        self._pressed: set[tuple[str, int]] = set()  # sooner than we heard the number
 
     async def show(self, title: str, sentence: str, label: str, otherwise: str, chosen: Callable[[], None]) -> None:
         """Show it, with a button; where there can be none with ``otherwise``. ``chosen`` is called once at most."""
         able = await self._able()
         can = "actions" in able
         actions = [CHOSEN, label, "open", label] if can else []
+        self._pressed.clear()
         shown = await self._notify(title, sentence if can else f"{sentence} {otherwise}", able, actions)
+        if shown in self._pressed:
+            chosen()
+            return
         self._shown[shown] = chosen
         for oldest in list(self._shown)[:-SHOWN_MAX]:
             del self._shown[oldest]
@@ -117,8 +122,10 @@ class DesktopNotifications:
         """Take the word of the server that shows it: any program of the bus may send such a signal."""
         if message.interface != NAME or len(message.body) != 2:
             return
-        key = (str(message.sender), message.body[0])
-        if message.member in ("ActionInvoked", "NotificationClosed") and key in self._shown:
+        key, is_press = (str(message.sender), message.body[0]), message.member == "ActionInvoked"
+        if key in self._shown and (is_press or message.member == "NotificationClosed"):
             chosen = self._shown.pop(key)
-            if message.member == "ActionInvoked":
+            if is_press:
                 chosen()
+        elif is_press and len(self._pressed) < SHOWN_MAX:
+            self._pressed.add(key)

@@ -156,6 +156,38 @@ async def test_a_bus_without_notifications_keeps_the_agent_from_nothing(tmp_path
                 assert daemon.server.waiting(os.getuid())
 
 
+async def test_a_daemon_that_lies_has_the_agent_open_no_other_page_and_does_not_end_it(
+    tmp_path: Path, bus: Bus
+) -> None:
+    lies = [
+        b'{"topic": ["let_in"], "params": {}}',
+        b'{"topic": "let_in", "params": {}}',
+        b'{"topic": "later", "params": {"client": "LPS"}}',
+        b'{"link": "http://cardd-0.localhost@site.example/#x"}',
+        b'{"link": "file:///etc/passwd"}',
+        b'{"topic": "let_in", "params": {"client": "LPS"}}',
+    ]
+    talks = iter([b"[]", b"\n".join(lies)])  # the first one ends its connection
+
+    connected = []
+
+    async def lie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.append(writer)
+        if b"notices" in await reader.readline():
+            writer.write(next(talks, b"") + b"\n")
+            await reader.read()
+        writer.close()
+
+    async with Notifications(bus.address, has_portal=True) as desktop:
+        server = await asyncio.start_unix_server(lie, str(tmp_path / "agent.sock"))
+        with agent(tmp_path, bus) as opened:
+            await eventually(lambda: len(desktop.shown) > 0)
+            assert [one.title for one in desktop.shown] == ["« LPS » peut désormais demander votre carte"]
+            assert (desktop.opened, opened.exists()) == ([], False)
+        server.close()
+        await asyncio.gather(*(one.wait_closed() for one in connected), return_exceptions=True)
+
+
 async def test_who_opens_the_page_from_a_menu_while_cardd_is_down_is_told_so(tmp_path: Path, bus: Bus) -> None:
     command = [sys.executable, "-m", "cardd.cli.cardctl", "--socket", str(tmp_path / "none.sock"), "open"]
     around = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": bus.address, "LC_ALL": "fr_FR.UTF-8"}
