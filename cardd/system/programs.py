@@ -1,8 +1,8 @@
 """Which file the program at the other end of a Unix connection runs, and whether that file stays what it is.
 
 A daemon of its own user may not look into other users' processes: the agent of the user's desktop does, which is told
-the socket by its inode. What only root can change is lasting, but for what runs scripts: a program's name says nothing
-of the script then.
+the socket by its inode. A path is believed where root's own file stands there (``browsers.installed``). What only root
+can change is lasting, but for what runs scripts: a program's name says nothing of the script then.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable, Collection
+from glob import escape
 from pathlib import Path
 
 from cardd.errors import BrowserUnseen
-from cardd.files import stays_roots
 from cardd.model import Executable, Holders, Peer
 from cardd.ports import ProgramFile
-from cardd.system.browsers import executable, installed, is_installed
+from cardd.system.browsers import INSTALLED, REPLACED, executable, installed, is_installed
 
 # what runs whatever it is given, by the file's name without its version
 INTERPRETER = re.compile(
@@ -37,21 +37,38 @@ class ProgramWatch:
     async def of(self, peer: Peer) -> ProgramFile:
         """Return the file that the peer runs; where several programs hold the connection, nobody can tell."""
         if os.geteuid() in (ROOT, peer.uid):
-            if peer.pid is None or not peer.program:
+            if peer.pid is None:
                 return UNSEEN
-            return await asyncio.to_thread(_judged, executable(peer.pid), peer.program)
+            return await asyncio.to_thread(_ours, executable(peer.pid), peer.program)
         if peer.socket is None:
             return UNSEEN
         try:
             holders = (await self._elsewhere(peer.uid, (peer.socket,))).get(peer.socket, ())
         except BrowserUnseen:
             return UNSEEN
-        if len(holders) != 1 or not holders[0].path:
-            return UNSEEN
-        return await asyncio.to_thread(_judged, holders[0], holders[0].path)
+        return await asyncio.to_thread(_known, holders[0]) if len(holders) == 1 else UNSEEN
 
 
-def _judged(program: Executable, path: str) -> ProgramFile:
-    is_what_it_is_called = is_installed(program, installed((path,)))
-    runs_scripts = INTERPRETER.fullmatch(Path(path).name) is not None
-    return ProgramFile(path, is_what_it_is_called and stays_roots(Path(path)) and not runs_scripts)
+def _ours(program: Executable, connected: str | None) -> ProgramFile:
+    """Return the file of a process that may be seen, which ran ``connected`` as it came, where that could be told."""
+    found = _known(program)
+    if connected is None or found.path == connected:
+        return found
+    return ProgramFile(connected, is_lasting=False)  # somebody's own file, or another one since
+
+
+def _known(program: Executable) -> ProgramFile:
+    """Return the file where it is root's, by device and inode: in a namespace of its own a process has any path.
+
+    Browsers of Snap and Flatpak are known by where they are outside.
+    """
+    try:
+        files = installed((escape(program.path), *INSTALLED) if program.path.startswith("/") else INSTALLED)
+    except (OSError, ValueError, RecursionError):  # no path that any file has
+        return UNSEEN
+    path = files.get((program.device, program.inode))
+    if path is None and is_installed(program, files):  # an update has put another one there
+        path = program.path.removesuffix(REPLACED)
+    if path is None:
+        return UNSEEN
+    return ProgramFile(path, is_lasting=INTERPRETER.fullmatch(Path(path).name) is None)

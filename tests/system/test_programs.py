@@ -72,6 +72,37 @@ async def test_another_users_program_is_told_by_their_agent(monkeypatch: pytest.
     assert asked == [(77,)]
 
 
+async def test_a_path_that_a_process_made_up_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a mount namespace of its own it puts any file of its own there."""
+    monkeypatch.setattr(os, "geteuid", lambda: OTHER)
+
+    async def agent(_uid: int, _sockets: Collection[int]) -> Holders:
+        return {77: [Executable(SLEEP, 1, 2)]}
+
+    assert await ProgramWatch(agent).of(Peer(1000, 4, socket=77)) == ProgramFile("", is_lasting=False)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/**/sleep", "/usr/bin/*", "/usr/bin/[s]leep", "sleep", "/", "/usr/bin/sle\0p", "/x" * 9000, "/" + "x" * 999],
+    ids=range(8),
+)
+async def test_a_path_is_no_pattern(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: OTHER)
+    file = os.stat(SLEEP)  # noqa: PTH116 - on this disk
+
+    async def agent(_uid: int, _sockets: Collection[int]) -> Holders:
+        return {77: [Executable(path, file.st_dev, file.st_ino)]}
+
+    assert await ProgramWatch(agent).of(Peer(1000, 4, socket=77)) == ProgramFile("", is_lasting=False)
+
+
+async def test_a_process_that_runs_another_file_since_it_came_is_not_that_one() -> None:
+    with sleeping(SLEEP) as peer:
+        came_as = Peer(peer.uid, peer.pid, "/srv/somebodys/program")
+        assert await ProgramWatch(unseen).of(came_as) == ProgramFile("/srv/somebodys/program", is_lasting=False)
+
+
 @pytest.mark.parametrize("held", [[], [Executable(SLEEP), Executable("/usr/bin/cat")], [Executable()]])
 async def test_nobody_can_tell_what_several_hold(held: list[Executable], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: OTHER)
