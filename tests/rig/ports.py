@@ -12,14 +12,17 @@ from pathlib import Path
 
 LOWEST = 10_000
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_given: set[int] = set()  # by this process, perhaps for a server that has still to bind
 
 
 def free_port(count: int = 1) -> int:
-    """The first of ``count`` adjacent free TCP ports."""
+    """The first of ``count`` adjacent free TCP ports; none is given twice."""
     highest = int(_EPHEMERAL.read_text().split()[0]) - count
     while True:
         first = random.randint(LOWEST, highest)
-        if all(_is_free(first + step) for step in range(count)):
+        ports = range(first, first + count)
+        if _given.isdisjoint(ports) and all(map(_is_free, ports)):
+            _given.update(ports)
             return first
 
 
