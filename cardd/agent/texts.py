@@ -7,6 +7,7 @@ own words are removed, and what is too long loses its middle; the texts put them
 from __future__ import annotations
 
 import pwd
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -23,11 +24,13 @@ SIGNING = ("sign", "sign_batch")
 MANY_NAMES_MAX = 80  # of each name in a question that has many: about signatures, or a program to be paired
 PUNYCODE_MAX = 60
 SHARES = (1.0, 0.75, 0.5, 0.25)  # of the room that names may take, until the dialog's own words have theirs
+RUN_MAX = 64  # characters without a space: windows do not break a line there, and what is beside the screen is not read
 LISTED_MAX, PAGE_MAX = 200, 700  # of the documents in the question, and on a page of their list
 FORMATS = {"raw": "raw", "jws": "JWS", "cades": "CAdES", "xades": "XAdES", "pades": "PAdES", "submission_set": "DMP"}
 QUOTES = {ord(quote): "'" for quote in '«»“”"'}
 DIGITS = range(ord("0"), ord("9") + 1)
 
+_RUN, _MARK = re.compile(rf"[^\s…]{{{RUN_MAX + 1},}}"), re.compile(r"[./:_-]")
 _ = Domain("dialogs")
 
 
@@ -170,7 +173,9 @@ def document_pages(question: Question, language: str) -> list[Words]:
     return [
         Words(
             _title(language),
-            "\n".join([_("All documents, page {page} of {pages}:", language, page=page, pages=len(pages)), *shown]),
+            _broken(
+                "\n".join([_("All documents, page {page} of {pages}:", language, page=page, pages=len(pages)), *shown])
+            ),
         )
         for page, shown in enumerate(pages, 1)
     ]
@@ -266,8 +271,22 @@ def notice_words(question: Question, language: str) -> Words:
 
 def _fitted(lines: Callable[[float], list[str]]) -> str:
     """Return the lines for the greatest share of room for names that leaves all of them to be read."""
-    texts = ("\n".join(lines(share)) for share in SHARES)
-    return next((text for text in texts if _size(text) <= WHOLE_MAX), "\n".join(lines(SHARES[-1])))
+    texts = (_broken("\n".join(lines(share))) for share in SHARES)
+    return next((text for text in texts if _size(text) <= WHOLE_MAX), _broken("\n".join(lines(SHARES[-1]))))
+
+
+def _broken(text: str) -> str:
+    """Return the text with line breaks in what has no space for long, where there is a mark if possible."""
+    return _RUN.sub(lambda run: "\n".join(_parts(run[0])), text)
+
+
+def _parts(run: str) -> Iterator[str]:
+    while len(run) > RUN_MAX:
+        mark = _MARK.search(run, RUN_MAX // 2, RUN_MAX)
+        end = mark.start() if mark else RUN_MAX
+        yield run[:end]
+        run = run[end:]
+    yield run
 
 
 def clean(params: dict[str, str | int], share: float = 1.0) -> dict[str, str | int]:

@@ -9,7 +9,7 @@ import pytest
 
 from cardd.agent.assuan import LINE_MAX
 from cardd.agent.sentences import QUESTIONS
-from cardd.agent.texts import BUTTONS, Words, confirm_words, keyed_words, pin_words, with_buttons
+from cardd.agent.texts import BUTTONS, RUN_MAX, Words, confirm_words, keyed_words, pin_words, with_buttons
 from cardd.i18n import LANGUAGES
 from cardd.model import Choice, PinQuestion, PinRole, Question
 from tests.agent.dialogs import PARAMS, PIN, every_dialog, question
@@ -56,6 +56,18 @@ def test_a_pairing_shows_its_code_and_warnings_whatever_the_names(language: str)
     shown = confirm_words(asked, language, 120).description
     assert "402817" in shown
     assert shown.splitlines()[-4:] == own[-4:]  # three warnings, and when it closes
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_line_is_so_long_that_its_end_is_beside_the_screen(language: str) -> None:
+    """GTK's and Qt's windows break a line at a space, and not in an origin, a path or a file's name."""
+    for words in every_dialog(language, "https://www.dmp.example." + "a" * 3000):
+        assert max(map(len, re.split(r"[\s…]", words.description))) <= RUN_MAX
+    whole = "https://" + ".".join(["a" * 60] * 3) + ".mechant.example:65535"
+    plain = question("origin", None, language)
+    shown = confirm_words(replace(plain, params={**plain.params, "origin": whole}), language, 120).description
+    assert whole in shown.replace("\n", "")
+    assert ".mechant.example:65535" in shown
 
 
 def test_a_long_name_keeps_both_its_ends() -> None:
