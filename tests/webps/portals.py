@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,36 +20,44 @@ from tests.integration.workstation import ROOT
 EXAMPLES = ROOT / "docs/examples/webps"
 PAGE = ROOT / "docs/webps-server.md"
 
-# orders: challenge; expire, after which five minutes have gone by; login CERTIFICATE ALGORITHM SIGNATURE FORMAT
+# orders: challenge; expire, after which five minutes have gone by; login TOKEN; login-1.1 TOKEN, where 1.1 is let in
 PYTHON = """
+import json
 import sys
-from web_eid import FIELDS, Refused
+from web_eid import Refused
 session = {}
 for line in sys.stdin:
-    order, *fields = line.split()
+    order, _, told = line.strip().partition(" ")
     if order == "challenge":
         print(challenge(session)["nonce"], flush=True)
     elif order == "expire":
         session["card_nonce_ends"] -= 301
     else:
         try:
-            who = login(session, dict(zip(FIELDS, fields)))
+            token = json.loads(told)
+            if order == "login":
+                who = login(session, token)
+            else:
+                who = verify(token, nonce=spent_nonce(session), origin=ORIGIN, trust=TRUST, accept_1_1=True)
             print("in", who.national_id, who.family_name, who.given_name, who.title, sep="|", flush=True)
         except Refused as why:
             print("out", str(why).replace(chr(10), " "), sep="|", flush=True)
 """
 NODE = """
 import {createInterface} from "node:readline";
-import {challenge, login} from "./portal.mjs";
-import {Refused} from "./web-eid.mjs";
+import {challenge, login, origin, trust} from "./portal.mjs";
+import {Refused, spentNonce, verify} from "./web-eid.mjs";
 const session = {};
 for await (const line of createInterface({input: process.stdin})) {
-  const [order, unverifiedCertificate, algorithm, signature, format] = line.split(" ");
+  const [order, told] = line.split(" ");
   if (order === "challenge") console.log(challenge(session).nonce);
   else if (order === "expire") session.cardNonceEnds -= 301_000;
   else {
     try {
-      const who = await login(session, {unverifiedCertificate, algorithm, signature, format});
+      const token = JSON.parse(told);
+      const who = order === "login"
+        ? await login(session, token)
+        : await verify(token, {nonce: spentNonce(session), origin, trust, accept11: true});
       console.log(["in", who.nationalId, who.familyName, who.givenName, who.title].join("|"));
     } catch (why) {
       if (!(why instanceof Refused)) throw why;
@@ -60,16 +69,17 @@ for await (const line of createInterface({input: process.stdin})) {
 PHP = """
 $session = [];
 while (($line = fgets(STDIN)) !== false) {
-    $fields = explode(' ', trim($line));
-    $order = array_shift($fields);
+    [$order, $told] = [...explode(' ', trim($line)), ''];
     if ($order === 'challenge') {
         echo challenge($session)['nonce'], "\\n";
     } elseif ($order === 'expire') {
         $session['card_nonce_ends'] -= 301;
     } else {
-        $names = array_slice(['unverifiedCertificate', 'algorithm', 'signature', 'format'], 0, count($fields));
+        $token = json_decode($told, true);
         try {
-            $who = login($session, array_combine($names, $fields));
+            $who = $order === 'login'
+                ? login($session, $token)
+                : WebEid\\verify($token, ORIGIN, WebEid\\spentNonce($session), 'authorities.pem', 'lists.pem', true);
             echo 'in|', implode('|', $who), "\\n";
         } catch (WebEid\\Refused $why) {
             echo 'out|', str_replace("\\n", ' ', $why->getMessage()), "\\n";
@@ -81,8 +91,12 @@ JAVA = """
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Scanner;
+import java.util.function.Function;
 
 class Server {
     public static void main(String[] none) throws Exception {
@@ -90,22 +104,84 @@ class Server {
         PrintStream out = new PrintStream(System.out, true, "UTF-8");
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
-            String[] said = java.util.Arrays.copyOf(line.split(" "), 5);
+            String[] said = line.split(" ");
             if (said[0].equals("challenge")) {
                 out.println(Portal.challenge(session));
             } else if (said[0].equals("expire")) {
                 session.put("card_nonce_ends", (Long) session.get("card_nonce_ends") - 301);
             } else {
                 try {
-                    var token = new WebEid.Token(said[1], said[2], said[3], said[4]);
-                    WebEid.Holder who = Portal.login(session, token);
+                    WebEid.Token token = token((Map<?, ?>) read(new Scanner(said[1]).useDelimiter("")));
+                    WebEid.Holder who = said[0].equals("login")
+                            ? Portal.login(session, token)
+                            : WebEid.verify(token, Portal.ORIGIN, WebEid.spentNonce(session), Portal.TRUST, true);
                     out.println(String.join("|",
                             "in", who.nationalId(), who.familyName(), who.givenName(), who.title()));
-                } catch (WebEid.Refused why) {
+                } catch (WebEid.Refused | ClassCastException why) {
                     out.println("out|" + why.getMessage());
                 }
             }
         }
+    }
+
+    // in place of a JSON library: no token of ours has a number, or an escape in a string
+    static Object read(Scanner json) {
+        String begin = json.next();
+        if (begin.equals("[")) {
+            List<Object> list = new ArrayList<>();
+            while (!json.hasNext("]")) {
+                list.add(read(json));
+                json.skip(",?");
+            }
+            json.next();
+            return list;
+        }
+        if (begin.equals("{")) {
+            Map<Object, Object> map = new HashMap<>();
+            while (!json.hasNext("}")) {
+                Object name = read(json);
+                json.skip(":");
+                map.put(name, read(json));
+                json.skip(",?");
+            }
+            json.next();
+            return map;
+        }
+        if (begin.equals("\\"")) {
+            json.skip("([^\\"]*)\\"");
+            return json.match().group(1);
+        }
+        json.skip("ull");
+        return null;
+    }
+
+    static WebEid.Token token(Map<?, ?> of) {
+        return new WebEid.Token(text(of, "unverifiedCertificate"), text(of, "algorithm"), text(of, "signature"),
+                text(of, "format"), list(of, "unverifiedSigningCertificates", Server::document),
+                list(of, "unverifiedIntermediateCertificates", String.class::cast));
+    }
+
+    static WebEid.DocumentCertificate document(Object told) {
+        Map<?, ?> of = (Map<?, ?>) told;
+        return of == null ? null : new WebEid.DocumentCertificate(text(of, "certificate"),
+                list(of, "supportedSignatureAlgorithms", Server::algorithm),
+                list(of, "intermediateCertificates", String.class::cast));
+    }
+
+    static WebEid.DocumentAlgorithm algorithm(Object told) {
+        Map<?, ?> of = (Map<?, ?>) told;
+        return of == null ? null : new WebEid.DocumentAlgorithm(
+                text(of, "cryptoAlgorithm"), text(of, "hashFunction"), text(of, "paddingScheme"));
+    }
+
+    static String text(Map<?, ?> of, String name) {
+        return (String) of.get(name);
+    }
+
+    static <T> List<T> list(Map<?, ?> of, String name, Function<Object, T> each) {
+        List<?> found = (List<?>) of.get(name);
+        return found == null ? null : found.stream().map(one -> (T) each.apply(one)).collect(
+                ArrayList::new, ArrayList::add, ArrayList::addAll);
     }
 }
 """
@@ -123,7 +199,7 @@ def _python(folder: Path) -> list[str]:
 
 
 def _node(folder: Path) -> list[str]:
-    (folder / "portal.mjs").write_text(block("js"))
+    (folder / "portal.mjs").write_text(block("js") + "export {origin, trust};\n")
     (folder / "server.mjs").write_text(NODE)
     return ["node", "server.mjs"]
 
@@ -162,10 +238,10 @@ class Portal:
         """Let the nonce's five minutes go by."""
         self._say("expire")
 
-    def login(self, token: dict[str, object]) -> list[str]:
+    def login(self, token: dict[str, object], *, accept_1_1: bool = False) -> list[str]:
         """``in`` and who it is, or ``out`` and why."""
-        named = ("unverifiedCertificate", "algorithm", "signature", "format")
-        return self._told(" ".join(["login", *(str(token[name]) for name in named if name in token)])).split("|")
+        order = "login-1.1" if accept_1_1 else "login"
+        return self._told(f"{order} {json.dumps(token, separators=(',', ':'))}").split("|")
 
     def fetch_list(self, offered: bytes) -> None:
         """Do what the page's job does, where the authority has this list (DER)."""

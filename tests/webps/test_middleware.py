@@ -20,14 +20,14 @@ import pytest_asyncio
 from tests.api.workbench import PAGE
 from tests.rig.simulator import issue
 from tests.webps.portals import EXAMPLES
-from tests.webps.tokens import Token, Workstation, forged, token_of, trust_cards
+from tests.webps.tokens import Token, Workstation, documents, entry, forged, token_of, trust_cards
 
 DOCTOR = ("899000000010", "SIMULATION-MEDECIN")
 NODE = """
 import {createServer} from "node:http";
 import {cardLogin} from "./card-login.mjs";
 const trust = {authorities: "authorities.pem", lists: "lists.pem"};
-const login = cardLogin({origin: "%s", trust, lifetime: %d, log() {}});
+const login = cardLogin({origin: "%s", trust, lifetime: %d, accept11: %s, log() {}});
 const server = createServer((request, response) =>
   login(request, response, () => response.end(request.card?.nationalId ?? "nobody")));
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));
@@ -74,28 +74,28 @@ async def application(scope: dict[str, Any], _receive: object, send: Send) -> No
 
 
 @contextmanager
-def node(folder: Path, lifetime: int) -> Iterator[httpx.AsyncClient]:
+def node(folder: Path, lifetime: int, *, accept_1_1: bool = False) -> Iterator[httpx.AsyncClient]:
     for source in EXAMPLES.glob("*.mjs"):
         shutil.copy(source, folder)
-    (folder / "portal.mjs").write_text(NODE % (PAGE, lifetime))
+    (folder / "portal.mjs").write_text(NODE % (PAGE, lifetime, json.dumps(accept_1_1)))
     with subprocess.Popen(["node", "portal.mjs"], cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield httpx.AsyncClient(base_url=f"http://127.0.0.1:{int(process.stdout.readline())}")
         process.kill()
 
 
-def card_login(folder: Path, lifetime: int, behind: object = application) -> Any:
+def card_login(folder: Path, lifetime: int, behind: object = application, *, accept_1_1: bool = False) -> Any:
     """The ASGI portal."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(EXAMPLES))
         login, web_eid = importlib.import_module("card_login"), importlib.import_module("web_eid")
     trust = web_eid.Trust(folder / "authorities.pem", folder / "lists.pem")
-    return login.CardLogin(behind, origin=PAGE, trust=trust, lifetime=lifetime)
+    return login.CardLogin(behind, origin=PAGE, trust=trust, lifetime=lifetime, accept_1_1=accept_1_1)
 
 
 @contextmanager
-def asgi(folder: Path, lifetime: int) -> Iterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(card_login(folder, lifetime))
+def asgi(folder: Path, lifetime: int, *, accept_1_1: bool = False) -> Iterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(card_login(folder, lifetime, accept_1_1=accept_1_1))
     yield httpx.AsyncClient(transport=transport, base_url="http://portal")
 
 
@@ -194,6 +194,18 @@ async def test_what_is_no_login_is_refused_and_costs_the_nonce_at_most(visitor: 
         assert (got.status_code, got.json()) == (403, {"error": "refused"})
     assert await visitor.login(token) == 403
     assert await visitor.who() == "nobody"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_portal_may_let_in_tokens_of_1_1(server: str, tmp_path: Path) -> None:
+    trust_cards(tmp_path)
+    with SERVERS[server](tmp_path, 3600, accept_1_1=True) as client:
+        async with client:
+            visitor = Visitor(client)
+            for added, status in ((documents(), 403), (documents(entry()), 200)):
+                token = forged(await visitor.nonce(), issue().authentication)
+                assert await visitor.login({**token, "format": "web-eid:1.1", **added}) == status
+            assert await visitor.who() == DOCTOR[0]
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -22,6 +22,7 @@ from tests.rig.revoking import revocation_list
 from tests.rig.simulator import issue, store
 
 Token = dict[str, object]
+RS256 = {"cryptoAlgorithm": "RSA", "hashFunction": "SHA-256", "paddingScheme": "PKCS1.5"}  # as 1.1 writes it
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,24 @@ def forged(nonce: str, by: Credential, origin: str = PAGE) -> Token:
     """What somebody makes who has this key, without cardd."""
     signed = hashlib.sha256(origin.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
     return {
-        "unverifiedCertificate": base64.b64encode(by.certificate.public_bytes(Encoding.DER)).decode(),
+        "unverifiedCertificate": in_base64(by.certificate),
         "algorithm": "RS256",
         "signature": base64.b64encode(by.key.sign(signed, PKCS1v15(), SHA256())).decode(),
         "format": "web-eid:1.0",
     }
+
+
+def in_base64(certificate: x509.Certificate) -> str:
+    """The certificate as tokens have it."""
+    return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
+
+
+def entry(certificate: x509.Certificate | None = None, **other: object) -> Token:
+    """What a token of 1.1 says of this certificate for documents, or of the card's own."""
+    of_card = certificate or issue().signature.certificate
+    return {"certificate": in_base64(of_card), "supportedSignatureAlgorithms": [RS256], **other}
+
+
+def documents(*entries: object) -> Token:
+    """What 1.1 adds to a token."""
+    return {"unverifiedSigningCertificates": list(entries)}

@@ -30,11 +30,17 @@ import javax.naming.ldap.LdapName;
 import javax.naming.ldap.Rdn;
 import javax.security.auth.x500.X500Principal;
 
-/** Web eID tokens of cardd (web-eid:1.0), verified on a portal's server. The JDK is enough. */
+/** Web eID tokens (cardd's are web-eid:1.0), verified on a portal's server. The JDK is enough. */
 public final class WebEid {
     private static final long NONCE_LIFETIME = 300; // seconds
     private static final String NATIONAL_ID = "[034589][0-9A-Za-z]{8,}(/\\S+)?";
     private static final String CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
+    private static final int NON_REPUDIATION = 1; // the bit of KeyUsage
+    private static final int LIST_MAX = 4; // certificates in a token's list
+    private static final Set<String> CRYPTO_ALGORITHMS = Set.of("ECC", "RSA");
+    private static final Set<String> HASH_FUNCTIONS = Set.of(
+            "SHA-224", "SHA-256", "SHA-384", "SHA-512", "SHA3-224", "SHA3-256", "SHA3-384", "SHA3-512");
+    private static final Set<String> PADDING_SCHEMES = Set.of("NONE", "PKCS1.5", "PSS");
     private static final Map<String, String> KEYWORDS =
             Map.of("2.5.4.42", "GN", "2.5.4.4", "SN", "2.5.4.12", "TITLE");
     private static final SecureRandom RANDOM = new SecureRandom();
@@ -48,8 +54,23 @@ public final class WebEid {
         }
     }
 
-    /** The token's fields, as a JSON library reads them. */
-    public record Token(String unverifiedCertificate, String algorithm, String signature, String format) {}
+    /** The token's fields, as a JSON library reads them: null where there is none. The last two are those of 1.1. */
+    public record Token(
+            String unverifiedCertificate,
+            String algorithm,
+            String signature,
+            String format,
+            List<DocumentCertificate> unverifiedSigningCertificates,
+            List<String> unverifiedIntermediateCertificates) {}
+
+    /** What a token of 1.1 says of a certificate for documents. */
+    public record DocumentCertificate(
+            String certificate,
+            List<DocumentAlgorithm> supportedSignatureAlgorithms,
+            List<String> intermediateCertificates) {}
+
+    /** One way in which the card signs documents. */
+    public record DocumentAlgorithm(String cryptoAlgorithm, String hashFunction, String paddingScheme) {}
 
     /** Files in PEM: the authorities that issue the certificates of persons, and their revocation lists of today. */
     public record Trust(Path authorities, Path lists) {}
@@ -82,18 +103,29 @@ public final class WebEid {
 
     /** Return the holder whose card signed this portal's own origin and this nonce. */
     public static Holder verify(Token token, String origin, String nonce, Trust trust) throws Refused {
-        if (!"web-eid:1.0".equals(token.format()) || !"RS256".equals(token.algorithm())) {
+        return verify(token, origin, nonce, trust, false);
+    }
+
+    /** The same; accept11 lets in web-eid:1.1 too, whose certificates for documents must be the same person's. */
+    public static Holder verify(Token token, String origin, String nonce, Trust trust, boolean accept11)
+            throws Refused {
+        boolean known = "web-eid:1.0".equals(token.format()) || (accept11 && "web-eid:1.1".equals(token.format()));
+        if (!known || !"RS256".equals(token.algorithm())) {
             throw new Refused("another format or algorithm");
         }
         try {
-            X509Certificate certificate = certificateOf(Base64.getDecoder().decode(token.unverifiedCertificate()));
-            checkCertificate(certificate, trust);
+            List<DocumentCertificate> documents = documentsOf(token);
+            X509Certificate certificate = loginCertificateOf(token.unverifiedCertificate());
+            checkCertificate(certificate, trust, true);
             Signature signature = Signature.getInstance("SHA256withRSA");
             signature.initVerify(certificate.getPublicKey());
             signature.update(digest(origin));
             signature.update(digest(nonce));
             if (!signature.verify(Base64.getDecoder().decode(token.signature()))) {
                 throw new Refused("signed for another site, with another nonce or by another key");
+            }
+            for (DocumentCertificate entry : documents) {
+                checkDocumentCertificate(entry, certificate, trust);
             }
             return holderOf(certificate);
         } catch (GeneralSecurityException | IOException | NamingException | RuntimeException fault) {
@@ -105,12 +137,79 @@ public final class WebEid {
         return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
     }
 
-    private static X509Certificate certificateOf(byte[] der) throws GeneralSecurityException, Refused {
-        ByteArrayInputStream bytes = new ByteArrayInputStream(der);
+    /** Return what the token says of the certificates for documents, which only 1.1 has. */
+    private static List<DocumentCertificate> documentsOf(Token token) throws Refused {
+        List<DocumentCertificate> entries = token.unverifiedSigningCertificates();
+        List<String> intermediates = token.unverifiedIntermediateCertificates();
+        if ("web-eid:1.0".equals(token.format())) {
+            if (entries != null || intermediates != null) {
+                throw new Refused("a token of 1.0 with fields of 1.1");
+            }
+            return List.of();
+        }
+        if (intermediates == null || entries != null) {
+            checkList(entries);
+        }
+        List<DocumentCertificate> found = entries == null ? List.of() : entries;
+        if (intermediates != null) { // not used: the portal's authorities issue the certificates themselves
+            checkList(intermediates);
+        }
+        for (DocumentCertificate entry : found) {
+            if (entry.intermediateCertificates() != null) {
+                checkList(entry.intermediateCertificates());
+            }
+        }
+        return found;
+    }
+
+    private static void checkList(List<?> found) throws Refused {
+        if (found == null || found.isEmpty() || found.size() > LIST_MAX
+                || found.stream().anyMatch(one -> one == null || one.equals(""))) {
+            throw new Refused("no list of certificates");
+        }
+    }
+
+    private static void checkDocumentCertificate(DocumentCertificate entry, X509Certificate login, Trust trust)
+            throws GeneralSecurityException, IOException, Refused {
+        List<DocumentAlgorithm> algorithms = entry.supportedSignatureAlgorithms();
+        if (algorithms == null || algorithms.isEmpty() || !algorithms.stream().allMatch(WebEid::isKnown)) {
+            throw new Refused("no algorithm of documents, or an unknown one");
+        }
+        if (entry.certificate() == null) {
+            throw new Refused("the token lacks a field");
+        }
+        X509Certificate read = certificateOf(entry.certificate());
+        boolean[] usage = read.getKeyUsage();
+        if (usage == null || !usage[NON_REPUDIATION]) {
+            throw new Refused("the certificate is not for documents");
+        }
+        if (!read.getSubjectX500Principal().equals(login.getSubjectX500Principal())
+                || !read.getIssuerX500Principal().equals(login.getIssuerX500Principal())) {
+            throw new Refused("the certificate for documents is another person's, or of another authority");
+        }
+        checkCertificate(read, trust, false); // whether it was revoked counts when it signs
+    }
+
+    private static boolean isKnown(DocumentAlgorithm algorithm) {
+        return algorithm != null
+                && algorithm.cryptoAlgorithm() != null && CRYPTO_ALGORITHMS.contains(algorithm.cryptoAlgorithm())
+                && algorithm.hashFunction() != null && HASH_FUNCTIONS.contains(algorithm.hashFunction())
+                && algorithm.paddingScheme() != null && PADDING_SCHEMES.contains(algorithm.paddingScheme());
+    }
+
+    private static X509Certificate certificateOf(String base64) throws GeneralSecurityException, Refused {
+        ByteArrayInputStream bytes = new ByteArrayInputStream(Base64.getDecoder().decode(base64));
         X509Certificate read = (X509Certificate) CertificateFactory.getInstance("X.509").generateCertificate(bytes);
-        if (bytes.available() > 0 || !(read.getPublicKey() instanceof RSAPublicKey key)
-                || key.getModulus().bitLength() < 2048) {
-            throw new Refused("no certificate, or no key for RS256");
+        if (bytes.available() > 0) {
+            throw new Refused("more than a certificate");
+        }
+        return read;
+    }
+
+    private static X509Certificate loginCertificateOf(String base64) throws GeneralSecurityException, Refused {
+        X509Certificate read = certificateOf(base64);
+        if (!(read.getPublicKey() instanceof RSAPublicKey key) || key.getModulus().bitLength() < 2048) {
+            throw new Refused("no key for RS256");
         }
         List<String> purposes = read.getExtendedKeyUsage();
         boolean[] usage = read.getKeyUsage();
@@ -120,7 +219,7 @@ public final class WebEid {
         return read;
     }
 
-    private static void checkCertificate(X509Certificate certificate, Trust trust)
+    private static void checkCertificate(X509Certificate certificate, Trust trust, boolean withLists)
             throws GeneralSecurityException, IOException {
         CertificateFactory factory = CertificateFactory.getInstance("X.509");
         Set<TrustAnchor> anchors;
@@ -129,16 +228,26 @@ public final class WebEid {
                     .map(read -> new TrustAnchor((X509Certificate) read, null)).collect(Collectors.toSet());
         }
         PKIXParameters parameters = new PKIXParameters(anchors);
+        CertPathValidator validator = CertPathValidator.getInstance("PKIX");
+        if (withLists) {
+            checkRevocation(parameters, validator, trust);
+        } else {
+            parameters.setRevocationEnabled(false);
+        }
+        validator.validate(factory.generateCertPath(List.of(certificate)), parameters);
+    }
+
+    private static void checkRevocation(PKIXParameters parameters, CertPathValidator validator, Trust trust)
+            throws GeneralSecurityException, IOException {
+        CertificateFactory factory = CertificateFactory.getInstance("X.509");
         try (InputStream file = Files.newInputStream(trust.lists())) {
             CollectionCertStoreParameters lists = new CollectionCertStoreParameters(factory.generateCRLs(file));
             parameters.addCertStore(CertStore.getInstance("Collection", lists));
         }
-        CertPathValidator validator = CertPathValidator.getInstance("PKIX");
         PKIXRevocationChecker revocation = (PKIXRevocationChecker) validator.getRevocationChecker();
         revocation.setOptions(EnumSet.of(
                 PKIXRevocationChecker.Option.PREFER_CRLS, PKIXRevocationChecker.Option.NO_FALLBACK));
         parameters.addCertPathChecker(revocation);
-        validator.validate(factory.generateCertPath(List.of(certificate)), parameters);
     }
 
     /**

@@ -33,7 +33,7 @@ export class Answered extends Error {
  * ways has async functions by the name of their route. Each is given what this browser's session keeps on the server and
  * the page's JSON, and resolves with told, for the page, and with the holder once somebody has logged in.
  */
-export function cardLogin({origin, trust, lifetime = 3600, prefix = "/card", ways = {}, log = console.warn}) {
+export function cardLogin({origin, trust, lifetime = 3600, prefix = "/card", ways = {}, log = console.warn, accept11}) {
   const visitors = new Map(); // by the cookie's value
   const members = new Map();
   const living = (sessions, cookie) => {
@@ -59,7 +59,7 @@ export function cardLogin({origin, trust, lifetime = 3600, prefix = "/card", way
   const acts = {
     challenge: (kept) => ({told: {nonce: newNonce(kept)}}),
     async login(kept, token) {
-      const holder = await verify(token, {origin, nonce: spentNonce(kept), trust});
+      const holder = await verify(token, {origin, nonce: spentNonce(kept), trust, accept11});
       return {told: holder, holder};
     },
     logout: null,

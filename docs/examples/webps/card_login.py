@@ -46,8 +46,9 @@ class CardLogin:
     server and the page's JSON, and returns what the page is told, and the Holder once somebody has logged in, or None.
     """
 
-    def __init__(self, app, *, origin, trust, lifetime=3600, prefix="/card", ways=None):
+    def __init__(self, app, *, origin, trust, lifetime=3600, prefix="/card", ways=None, accept_1_1=False):
         self._app, self._origin, self._trust, self._lifetime = app, origin, trust, lifetime
+        self._accept_1_1 = accept_1_1
         self._visitors, self._members = {}, {}  # by the cookie's value
         acts = {"challenge": self._challenge, "login": self._login, "logout": None, **(ways or {})}
         self._routes = {f"{prefix}/{name}": (name.partition("/")[0], act) for name, act in acts.items()}
@@ -123,6 +124,7 @@ class CardLogin:
 
     async def _login(self, kept, token):
         named = {"origin": self._origin, "nonce": spent_nonce(kept), "trust": self._trust}
+        named["accept_1_1"] = self._accept_1_1
         holder = await asyncio.to_thread(verify, token, **named)
         return dataclasses.asdict(holder), holder
 

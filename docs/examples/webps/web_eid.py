@@ -1,4 +1,4 @@
-"""Web eID tokens of cardd (web-eid:1.0), verified on a portal's server: whose card it was, or Refused.
+"""Web eID tokens (cardd's are web-eid:1.0), verified on a portal's server: whose card it was, or Refused.
 
 cryptography checks the signature, asn1crypto reads the certificate, and the openssl command checks by whom it was
 issued, for what, and whether it was revoked.
@@ -23,8 +23,16 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 NONCE_LIFETIME = 300  # seconds
 NATIONAL_ID = re.compile(r"[034589][0-9A-Za-z]{8,}(/\S+)?")
 FIELDS = ("unverifiedCertificate", "algorithm", "signature", "format")
+FIELDS_OF_1_1 = ("unverifiedSigningCertificates", "unverifiedIntermediateCertificates")
+ALGORITHMS = {
+    "cryptoAlgorithm": ("ECC", "RSA"),
+    "hashFunction": tuple(f"{kind}-{bits}" for kind in ("SHA", "SHA3") for bits in (224, 256, 384, 512)),
+    "paddingScheme": ("NONE", "PKCS1.5", "PSS"),
+}
 CERTIFICATE_MAX = 16_384  # bytes
-BY_OPENSSL = ("openssl", "verify", "-partial_chain", "-purpose", "sslclient", "-auth_level", "2", "-crl_check")
+LIST_MAX = 4  # certificates in a token's list
+BY_OPENSSL = ("openssl", "verify", "-partial_chain", "-auth_level", "2")
+FOR_LOGIN = ("-purpose", "sslclient", "-crl_check")
 
 
 class Refused(Exception):
@@ -66,16 +74,20 @@ def spent_nonce(session):
     return nonce
 
 
-def verify(token, *, origin, nonce, trust):
-    """Return the Holder whose card signed this portal's own origin and this nonce. Raises Refused."""
+def verify(token, *, origin, nonce, trust, accept_1_1=False):
+    """Return the Holder whose card signed this portal's own origin and this nonce. Raises Refused.
+
+    ``accept_1_1`` lets in web-eid:1.1 too, whose certificates for documents must be the same person's.
+    """
     fields = [token.get(name) for name in FIELDS] if isinstance(token, dict) else [None]
     if not all(isinstance(field, str) for field in fields):
         raise Refused("the token lacks a field")
     der, algorithm, signature, version = _decoded(fields[0]), fields[1], _decoded(fields[2]), fields[3]
-    if version != "web-eid:1.0" or algorithm != "RS256":
+    if version not in ("web-eid:1.0", *(["web-eid:1.1"] if accept_1_1 else [])) or algorithm != "RS256":
         raise Refused("another format or algorithm")
+    documents = _documents(token, version)
     certificate = _certificate(der)
-    _check_certificate(der, trust)
+    _check_certificate(der, trust, *FOR_LOGIN, "-CRLfile", str(trust.lists))
     key = load_der_public_key(certificate.public_key.dump())
     if not isinstance(key, RSAPublicKey):
         raise Refused("the key is none for RS256")
@@ -83,7 +95,53 @@ def verify(token, *, origin, nonce, trust):
         key.verify(signature, _digest(origin) + _digest(nonce), PKCS1v15(), SHA256())
     except InvalidSignature:
         raise Refused("signed for another site, with another nonce or by another key") from None
+    for entry in documents:
+        _check_document_certificate(entry, certificate, trust)
     return holder_of(certificate)
+
+
+def _documents(token, version):
+    """What the token says of the certificates for documents, which only 1.1 has."""
+    entries, intermediates = [token.get(name) for name in FIELDS_OF_1_1]
+    if version == "web-eid:1.0":
+        if entries is not None or intermediates is not None:
+            raise Refused("a token of 1.0 with fields of 1.1")
+        return []
+    if intermediates is None or entries is not None:
+        _check_list(entries, dict)
+    for given in (intermediates, *(entry.get("intermediateCertificates") for entry in entries or ())):
+        if given is not None:  # not used: the portal's authorities issue the certificates themselves
+            _check_list(given, str)
+    return entries or []
+
+
+def _check_list(found, kind):
+    is_list = isinstance(found, list) and 0 < len(found) <= LIST_MAX
+    if not is_list or not all(isinstance(one, kind) and one for one in found):
+        raise Refused("no list of certificates")
+
+
+def _check_document_certificate(entry, login, trust):
+    algorithms = entry.get("supportedSignatureAlgorithms")
+    if not isinstance(algorithms, list) or not algorithms or not all(map(_is_known, algorithms)):
+        raise Refused("no algorithm of documents, or an unknown one")
+    if not isinstance(entry.get("certificate"), str):
+        raise Refused("the token lacks a field")
+    der = _decoded(entry["certificate"])
+    try:
+        certificate = _read(der)
+        usage = certificate.key_usage_value
+        if usage is None or "non_repudiation" not in usage.native:
+            raise Refused("the certificate is not for documents")
+        if certificate.subject != login.subject or certificate.issuer != login.issuer:
+            raise Refused("the certificate for documents is another person's, or of another authority")
+    except (ValueError, TypeError):
+        raise Refused("no certificate") from None
+    _check_certificate(der, trust)  # whether it was revoked counts when it signs
+
+
+def _is_known(algorithm):
+    return isinstance(algorithm, dict) and all(algorithm.get(part) in known for part, known in ALGORITHMS.items())
 
 
 def _decoded(text):
@@ -97,11 +155,15 @@ def _digest(text):
     return hashlib.sha256(text.encode()).digest()
 
 
-def _certificate(der):
+def _read(der):
     if len(der) > CERTIFICATE_MAX:
         raise Refused("the certificate is too long")
+    return x509.Certificate.load(der, strict=True)
+
+
+def _certificate(der):
     try:
-        certificate = x509.Certificate.load(der, strict=True)
+        certificate = _read(der)
         purposes = certificate.extended_key_usage_value
         if purposes is None or "client_auth" not in purposes.native:
             raise Refused("the certificate is not for logging in")
@@ -110,10 +172,9 @@ def _certificate(der):
     return certificate
 
 
-def _check_certificate(der, trust):
-    files = ("-trusted", str(trust.authorities), "-CRLfile", str(trust.lists))
+def _check_certificate(der, trust, *more):
     given = pem.armor("CERTIFICATE", der)
-    command = [*BY_OPENSSL, *files]
+    command = [*BY_OPENSSL, "-trusted", str(trust.authorities), *more]
     done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=10)  # noqa: S603 - ours
     if done.returncode:
         raise Refused(f"the certificate: {done.stderr.decode(errors='replace').strip()}")
