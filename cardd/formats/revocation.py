@@ -78,13 +78,22 @@ class Revocations:
         self._now = now
         self._list = asyncio.Lock()  # only one is read at a time
 
-    async def of(self, path: ValidationPath) -> tuple[Revocation, ...]:
-        """Return what is known of each certificate below the path's authority, the signer's first."""
-        certificates = [*path.iter_certs(include_root=False)][::-1]
-        return tuple(await asyncio.gather(*(self._of_one(certificate, path) for certificate in certificates)))
+    async def of(self, path: ValidationPath, stapled: bytes = b"") -> tuple[Revocation, ...]:
+        """Return what is known of each certificate below the path's authority, the signer's first.
 
-    async def _of_one(self, certificate: x509.Certificate, path: ValidationPath) -> Revocation:
+        ``stapled`` is an OCSP answer about the first one, from whoever showed it; nobody is asked where it counts.
+        """
+        certificates = [*path.iter_certs(include_root=False)][::-1]
+        given = [stapled if 0 < len(stapled) <= ANSWER_MAX[Source.OCSP] else b"", *[b""] * len(certificates)]
+        each = zip(certificates, given, strict=False)
+        return tuple(await asyncio.gather(*(self._of_one(certificate, path, answer) for certificate, answer in each)))
+
+    async def _of_one(self, certificate: x509.Certificate, path: ValidationPath, stapled: bytes) -> Revocation:
         found = [_unknown(certificate, Why.NO_SOURCE)]
+        if stapled:
+            told = await asyncio.to_thread(judged, stapled, Source.OCSP, certificate, path, self._now())
+            if told.status is not Status.UNKNOWN:
+                return told
         for query in await asyncio.to_thread(_queries, certificate, path):
             found.append(await self._answered(query, certificate, path))
             if found[-1].status is not Status.UNKNOWN:

@@ -1,6 +1,7 @@
 """Whether the certificate of a configured server, or one above it, was revoked: asked before anything is sent to it.
 
-The certificates name whom to ask (OCSP, then revocation lists); answers are kept. The path is the one that TLS has
+The server may have brought its authority's answer with it (OCSP stapling, RFC 6066). Else the certificates name whom
+to ask (OCSP, then revocation lists); answers are kept. The path is the one that TLS has
 verified. EX_0.X-1070 wants a server's certificate checked; that its revocation is too, REC_0.X-1090 recommends.
 """
 
@@ -36,8 +37,8 @@ class Vouching:
     answers: Answers
     clock: Clock
 
-    async def require(self, upstream: Upstream, path: Sequence[bytes]) -> None:
-        """Let a server be spoken to whose path (DER, its own certificate first) nobody revoked.
+    async def require(self, upstream: Upstream, path: Sequence[bytes], stapled: bytes = b"") -> None:
+        """Let a server be spoken to whose path (DER, its own certificate first) nobody revoked; ``stapled``: RFC 6066.
 
         Raises UpstreamRevoked, and UpstreamNotVouchedFor where that must be known and is not.
         """
@@ -46,7 +47,7 @@ class Vouching:
         is_demanded = upstream.revocation == "require"
         try:
             async with asyncio.timeout(None if is_demanded else LIMIT):
-                unknown = await self._unknown(upstream, path)
+                unknown = await self._unknown(upstream, path, stapled)
         except TimeoutError:
             unknown = upstream.host
         if unknown and is_demanded:
@@ -54,23 +55,24 @@ class Vouching:
         if unknown:
             _log.info("nobody tells whether the certificate %s of %s was revoked", unknown, upstream.name)
 
-    async def _unknown(self, upstream: Upstream, path: Sequence[bytes]) -> str:
+    async def _unknown(self, upstream: Upstream, path: Sequence[bytes], stapled: bytes) -> str:
         """Return the name of one of which it is not known, empty where it is of all. Raises UpstreamRevoked."""
-        if not any(source in der for der in path[:-1] for source in SOURCES):
+        if not stapled and not any(source in der for der in path[:-1] for source in SOURCES):
             return upstream.host  # without loading what could ask
         from cardd.formats.verified import Status  # noqa: PLC0415 - pyhanko, when a server's certificate names a source
 
-        found = await self._revocations(path)
+        found = await self._revocations(path, stapled)
         for one in found:
             if one.status is Status.REVOKED:
                 raise UpstreamRevoked(name=upstream.name, certificate=one.subject)
         return next((one.subject for one in found if one.status is Status.UNKNOWN), "" if found else upstream.host)
 
-    async def _revocations(self, path: Sequence[bytes]) -> Sequence[Revocation]:
+    async def _revocations(self, path: Sequence[bytes], stapled: bytes) -> Sequence[Revocation]:
         from cardd.formats.revocation import Revocations  # noqa: PLC0415 - as above
 
         found = await asyncio.to_thread(_path_of, path, self.clock.now())
-        return () if found is None else await Revocations(self.network, self.answers, self.clock.now).of(found)
+        asked = Revocations(self.network, self.answers, self.clock.now)
+        return () if found is None else await asked.of(found, stapled)
 
 
 def _path_of(path: Sequence[bytes], now: datetime) -> ValidationPath | None:

@@ -25,7 +25,7 @@ KEEP_ALIVE = 60.0  # seconds for which an unused connection is kept
 TICKET_WAIT = 0.25  # for a TLS 1.3 server's ticket, where a second connection is wanted at once
 
 
-Vouch = Callable[[Sequence[bytes]], Awaitable[None]]
+Vouch = Callable[[Sequence[bytes], bytes], Awaitable[None]]  # the path, and the OCSP answer that was stapled
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class KeyConnector(aiohttp.BaseConnector):
     """Connections to one server only. A key is asked once: later connections resume its TLS session.
 
     An ``aiohttp.ClientSession`` takes it as its connector; requests raise the errors of ``cardd.errors`` beside
-    aiohttp's own. ``vouch`` is given the path that each full handshake has verified, before anything is sent; what it
-    raises ends the connection. Raises what ``TlsContext`` raises.
+    aiohttp's own. ``vouch`` is given the path that each full handshake has verified, and what was stapled, before
+    anything is sent; what it raises ends the connection. Raises what ``TlsContext`` raises.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class KeyConnector(aiohttp.BaseConnector):
         self._was_asked |= not engine.is_resumed
         if self._vouch is not None and not engine.is_resumed:
             try:
-                await self._vouch(engine.path)
+                await self._vouch(engine.path, engine.stapled)
             except BaseException:
                 self._resumption = None
                 if above.transport is not None:

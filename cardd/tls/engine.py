@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import ipaddress
 import weakref
-from ctypes import c_size_t
+from ctypes import c_char_p, c_size_t
 
 from cardd.errors import UpstreamError, UpstreamRefusedUs, UpstreamTlsFailed, UpstreamUntrusted
 from cardd.tls.context import TlsContext, reason
@@ -16,6 +16,7 @@ RECORD = 16 * 1024
 
 _WANT_READ, _WANT_WRITE, _ZERO_RETURN = 2, 3, 6
 _SET_HOST_NAME = 55
+_SET_STATUS_TYPE, _GET_STATUS_ANSWER, _OCSP = 65, 70, 1
 _NO_PARTIAL_WILDCARDS = 0x4
 _RECEIVED_SHUTDOWN = 2
 _REASON = 0x7FFFFF
@@ -51,6 +52,7 @@ class Engine:
         ssl.SSL_set_bio(self._ssl, self._in, self._out)  # which owns them now
         ssl.SSL_set_connect_state(self._ssl)
         self._expect(host)
+        ssl.SSL_ctrl(self._ssl, _SET_STATUS_TYPE, _OCSP, None)  # the server may staple what its authority says of it
         if resumption is not None:
             ssl.SSL_set_session(self._ssl, resumption.address)
         self._buffer = ctypes.create_string_buffer(0)
@@ -128,6 +130,15 @@ class Engine:
         return [
             self._der(crypto.OPENSSL_sk_value(stack, place)) for place in range(max(crypto.OPENSSL_sk_num(stack), 0))
         ]
+
+    @property
+    def stapled(self) -> bytes:
+        """Return the OCSP answer about itself that the server gave with its certificate; empty without one."""
+        found = ctypes.c_void_p()
+        size = self._library.ssl.SSL_ctrl(
+            self._ssl, _GET_STATUS_ANSWER, 0, ctypes.cast(ctypes.pointer(found), c_char_p)
+        )
+        return ctypes.string_at(found.value, size) if found.value and size > 0 else b""
 
     def _der(self, certificate: int) -> bytes:
         size = self._library.crypto.i2d_X509(certificate, None)

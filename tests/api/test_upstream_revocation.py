@@ -13,16 +13,18 @@ import pytest
 import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509 import ocsp
 
 from cardd.config import Config, Upstream
 from tests.api.relayed import head
 from tests.api.workbench import Got, Workbench
 from tests.rig.memory import RunningClock
-from tests.rig.nginx import Pair
+from tests.rig.nginx import Nginx, Pair
 from tests.rig.pens import SmallAuthority, der, usage_of
 from tests.rig.ports import free_port
-from tests.rig.revoking import OpensslResponder, Served, revocation_list
+from tests.rig.revoking import OpensslResponder, Served, ocsp_answer, revocation_list
 from tests.rig.simulator import issue, store
 from tests.rig.upstream import tls_server
 
@@ -64,6 +66,20 @@ class Server:
         async with tls_server(pair, store().chain, self.talk) as port, self._workbench(port, revocation) as api:
             path, token = await api.logged_in()
             return await api.call("GET", f"{path}/upstreams/dmp/", bearer=token)
+
+    async def stapling(self, pair: Pair, answer: bytes) -> Got:
+        """What a card's session gets, where it must be known, from nginx that brings this OCSP answer with it."""
+        issue()
+        stapled = self.directory / "stapled"
+        stapled.write_bytes(answer)
+        staple = f"ssl_stapling on; ssl_stapling_file {stapled};"
+        nginx = Nginx(self.directory / "nginx", store().chain, pair, locations=staple)
+        with nginx.running():
+            async with self._workbench(nginx.port, "require") as api:
+                path, token = await api.logged_in()
+                got = await api.call("GET", f"{path}/upstreams/dmp/who", bearer=token)
+        self.spoken_to += len((nginx.directory / "access.log").read_text().splitlines())
+        return got
 
     @asynccontextmanager
     async def _workbench(self, port: int, revocation: str) -> AsyncIterator[Workbench]:
@@ -137,3 +153,55 @@ async def test_what_nobody_tells_the_configuration_decides(
     else:
         assert got.status == 200
     assert server.spoken_to == (not is_refused)
+
+
+async def test_an_answer_that_the_server_brings_is_enough_and_its_authority_is_not_asked(server: Server) -> None:
+    server.authority.ocsp = [server.told.url("ocsp")]
+    pair, certificate = server.pair()
+
+    got = await server.stapling(pair, ocsp_answer(server.authority, certificate))
+
+    assert got.status == 200
+    assert (server.spoken_to, server.told.asked) == (1, {})
+
+
+async def test_a_server_that_brings_its_own_revocation_is_told_nothing(server: Server) -> None:
+    pair, certificate = server.pair()
+    responder = OpensslResponder(server.directory / "ocsp", server.authority)
+    responder.issued(certificate, HOUR_AGO)
+    x509_certificate = x509.load_der_x509_certificate(certificate)
+    question = ocsp.OCSPRequestBuilder().add_certificate(x509_certificate, server.authority.certificate, SHA1())
+
+    answer = responder.answer(question.build().public_bytes(Encoding.DER))
+    got = await server.stapling(pair, answer)
+
+    assert (got.status, got.code) == (502, "upstream.revoked")
+    assert server.spoken_to == 0
+
+
+@pytest.mark.parametrize("trouble", ["another authority's", "old", "another certificate's", "no answer"])
+async def test_what_a_server_brings_does_not_count_unless_its_authority_says_it_now(
+    server: Server, trouble: str
+) -> None:
+    pair, certificate = server.pair()
+    match trouble:
+        case "another authority's":
+            other = SmallAuthority()
+            by = (other.certificate, other.key)
+            answer = ocsp_answer(server.authority, certificate, by=by)
+        case "old":
+            answer = ocsp_answer(server.authority, certificate, age=timedelta(days=3))
+        case "another certificate's":
+            kept = pair.certificate.read_bytes(), pair.key.read_bytes()
+            answer = ocsp_answer(server.authority, server.pair()[1])
+            pair.certificate.write_bytes(kept[0])
+            pair.key.write_bytes(kept[1])
+        case _:
+            answer = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER).public_bytes(
+                Encoding.DER
+            )
+
+    got = await server.stapling(pair, answer)
+
+    assert (got.status, got.code) == (503, "upstream.revocation_unknown")
+    assert server.spoken_to == 0
