@@ -8,6 +8,7 @@ certificate revoked before the time that counts makes the signature INVALID, whe
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -97,6 +98,7 @@ class Judge:
             *_of_signature(found),
             *_of_timestamp(timestamp),
             *_of_path(path, signer, stamped=stamped),
+            *_of_named_path(path, found.path_named),
             *_of_revocation(revocation, at),
         )
         verdict = worst([reason.verdict for reason in reasons])
@@ -158,6 +160,17 @@ def _of_path(path: Path, signer: Signer, *, stamped: bool) -> Iterable[Reason]:
         if path is NoPath.EXPIRED and stamped:
             code, verdict = "expired_when_signed", Verdict.INVALID
         yield Reason(code, verdict, (("issuer", signer.issuer), ("date", _date(signer.not_after))))
+
+
+def _of_named_path(path: Path, named: Iterable[tuple[str, bytes]]) -> Iterable[Reason]:
+    """Yield why a path is not the one that the signer named (RFC 5035, section 3; ETSI EN 319 102-1, 5.2.4)."""
+    if isinstance(path, NoPath):
+        return
+    certificates = [one.dump() for one in path.iter_certs(include_root=True)]
+    for name, digest in named:
+        if digest not in [hashlib.new(name, one, usedforsecurity=False).digest() for one in certificates]:
+            yield Reason("path_other", Verdict.UNDETERMINED)
+            return
 
 
 def _of_revocation(revocation: Revocation | None, at: datetime) -> Iterable[Reason]:

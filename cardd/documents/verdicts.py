@@ -63,6 +63,7 @@ REASONS = {
     "test": N_("This is a TEST certificate: it binds nobody."),
     "untrusted": N_("No trusted authority stands behind the certificate, issued by {issuer}."),
     "path_refused": N_("The path to the authority breaks a rule, from {issuer}."),
+    "path_other": N_("The signature names a certificate that is not in its path to the authority."),
     "not_yet_valid": N_("At the time that counts, the certificate or its authority's was not valid yet."),
     "expired": N_(
         "The certificate (until {date}) or its authority's has expired, and no trusted timestamp shows that it was "

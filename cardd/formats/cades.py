@@ -184,6 +184,7 @@ def _verified(
         timestamp=_timestamp(info),
         flaw=judged.flaw,
         names_certificate=judged.flaw is not None or judged.names_certificate,
+        path_named=judged.path_named,
     )
 
 

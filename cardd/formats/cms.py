@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import TypeAlias
 
 from asn1crypto import algos, cms, core, tsp, x509
 
@@ -29,6 +30,7 @@ DIGESTS = {"sha256": "256", "sha384": "384", "sha512": "512"}
 BROKEN = {"sha1": "1", "md5": "MD5"}
 SIGNED_ONLY = {"content_type", "message_digest", "signing_time"}
 KINDS = {"rsassa_pkcs1v15": "RS", "rsassa_pss": "PS", "ecdsa": "ES"}
+Reference: TypeAlias = tsp.ESSCertID | tsp.ESSCertIDv2
 DigestOf = Callable[[str], bytes]
 """The digest of the content by the hash that hashlib has under this name."""
 
@@ -121,7 +123,19 @@ class Judged:
     @property
     def names_certificate(self) -> bool:
         """Whether it names its certificate (ESS, RFC 5035)."""
-        return bool({"signing_certificate", "signing_certificate_v2"} & self.attributes.keys())
+        return bool(_references(self.attributes))
+
+    @property
+    def path_named(self) -> tuple[tuple[str, bytes], ...]:
+        """The further certificates that it wants in its path (RFC 5035, section 3), by the digest of this hash.
+
+        Raises DocumentUnsupported for a hash that is not known.
+        """
+        further = (reference for named in _references(self.attributes) for reference in named[1:])
+        named = tuple((_hash_of(reference), reference["cert_hash"].native) for reference in further)
+        if other := next((name for name, _ in named if name not in (*BROKEN, *DIGESTS)), None):
+            raise DocumentUnsupported(format="CMS", what=other)
+        return named
 
 
 def certificates_of(message: cms.SignedData) -> list[x509.Certificate]:
@@ -231,24 +245,27 @@ def _attribute_flaw(
     told = attributes["content_type"]["values"][0].native, attributes["message_digest"]["values"][0].native
     if told[0] != content_type or not hmac.compare_digest(told[1], content):
         return Flaw.CONTENT
-    if not all(_names(reference, certificate) for reference in _references(attributes)):
+    if not all(_names(named[0], certificate) for named in _references(attributes)):
         return Flaw.CERTIFICATE
     return None
 
 
-def _references(attributes: dict[str, cms.CMSAttribute]) -> list[tsp.ESSCertID | tsp.ESSCertIDv2]:
-    """Return what the ESS attributes say of the signing certificate, which stands first in each (RFC 5035)."""
+def _references(attributes: dict[str, cms.CMSAttribute]) -> list[list[Reference]]:
+    """Return the certificates that each ESS attribute names: the signing one stands first (RFC 5035)."""
     named = (attributes.get(name) for name in ("signing_certificate", "signing_certificate_v2"))
-    return [attribute["values"][0]["certs"][0] for attribute in named if attribute]
+    return [list(attribute["values"][0]["certs"]) for attribute in named if attribute]
 
 
-def _names(reference: tsp.ESSCertID | tsp.ESSCertIDv2, certificate: x509.Certificate) -> bool:
-    hashed = reference["hash_algorithm"]["algorithm"].native if isinstance(reference, tsp.ESSCertIDv2) else "sha1"
-    digest = hashlib.new(hashed, certificate.dump(), usedforsecurity=False).digest()
+def _hash_of(reference: Reference) -> str:
+    return reference["hash_algorithm"]["algorithm"].native if isinstance(reference, tsp.ESSCertIDv2) else "sha1"
+
+
+def _names(reference: Reference, certificate: x509.Certificate) -> bool:
+    digest = hashlib.new(_hash_of(reference), certificate.dump(), usedforsecurity=False).digest()
     return hmac.compare_digest(digest, reference["cert_hash"].native) and _has_number(reference, certificate)
 
 
-def _has_number(reference: tsp.ESSCertID | tsp.ESSCertIDv2, certificate: x509.Certificate) -> bool:
+def _has_number(reference: Reference, certificate: x509.Certificate) -> bool:
     """Whether issuer and serial number are the certificate's, where the reference has them."""
     told = reference["issuer_serial"]
     if isinstance(told, core.Void):

@@ -81,7 +81,8 @@ class VerifiedSignature:
     ``algorithm`` has its JOSE name (RFC 7518): others' signatures may use more than cardd's keys do;
     ``digest`` is the SHA-256 of what was signed, as it is here; ``signed_at`` is the signer's own claim;
     ``submission_set`` is what the signature of a set covers, by its manifest, whose digest is told then;
-    ``later`` is what was changed since in a PDF; ``names_certificate`` says whether a CMS signature names its own.
+    ``later`` is what was changed since in a PDF; ``names_certificate`` says whether a CMS signature names its own;
+    ``path_named`` are the further certificates that it wants in its path, each as a hash's name and the digest.
     """
 
     format: Format
@@ -96,6 +97,7 @@ class VerifiedSignature:
     submission_set: SignedSet | None = None
     later: Later = Later.NOTHING
     names_certificate: bool = True
+    path_named: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def intact(self) -> bool:

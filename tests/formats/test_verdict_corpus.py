@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from asn1crypto import keys, pem, x509
+from asn1crypto import cms, keys, pem, tsp, x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -26,6 +27,8 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from cardd.documents.verdicts import Verdict
 from cardd.errors import DocumentAmbiguous
+from cardd.formats.cades import CadesPrepared
+from cardd.formats.cms import signer_part
 from cardd.formats.document import new_document
 from cardd.formats.jws import prepare_jws
 from cardd.formats.options import JwsOptions, PadesOptions
@@ -236,6 +239,16 @@ def of_another(desk: Desk) -> bytes:
     return other.write(prepare_jws(BytesIO(DOCUMENT), other.signer, datetime.now(UTC), JwsOptions()))
 
 
+def naming(desk: Desk, further: bytes) -> bytes:
+    """A CMS message whose ESS attribute names this certificate behind the signer's."""
+    pen = desk.pen()
+    part = signer_part(pen.signer, sha256(DOCUMENT).digest(), None)
+    attributes = cms.CMSAttributes.load(part.attributes)
+    (named,) = (attribute for attribute in attributes if attribute["type"].native == "signing_certificate_v2")
+    named["values"][0]["certs"].append(tsp.ESSCertIDv2({"cert_hash": sha256(further).digest()}))
+    return pen.write(CadesPrepared(replace(part, attributes=attributes.dump(force=True)), BytesIO(DOCUMENT)))
+
+
 CORPUS += [
     Crafted("jws, as cardd makes it", jws, Verdict.VALID, ([],)),
     Crafted(
@@ -251,6 +264,18 @@ CORPUS += [
         by_openssl("content_commitment"),
         Verdict.UNDETERMINED,
         (["certificate_unnamed"],),
+    ),
+    Crafted(
+        "cms, that names its authority too",
+        lambda desk: naming(desk, desk.root.certificate.public_bytes(Encoding.DER)),
+        Verdict.VALID,
+        ([],),
+    ),
+    Crafted(
+        "cms, that names an authority which is not its own",
+        lambda desk: naming(desk, b"another authority"),
+        Verdict.UNDETERMINED,
+        (["path_other"],),
     ),
     Crafted(
         "cms, without signed attributes",
@@ -384,6 +409,13 @@ def refusing(kind: str, document: bytes, desk: Desk, java: JavaJudges | None) ->
     if java is not None and kind in ("cms", "xml"):
         judging[kind]["Java's"] = lambda: java.accept(kind, document)
     return [name for name, accepts in judging[kind].items() if not accepts()]
+
+
+def test_openssl_wants_each_certificate_that_is_named_in_the_path_too(desk: Desk) -> None:
+    file = desk.directory / "named"
+    for further, is_good in ((desk.root.certificate.public_bytes(Encoding.DER), True), (b"another authority", False)):
+        file.write_bytes(naming(desk, further))
+        assert accepts_cms(file, desk.root.pem) is is_good
 
 
 @pytest.mark.parametrize("around", ["Dose: 100\n{}", "{}Dose: 100\n", "{0}{0}"], ids=["before", "behind", "twice"])
