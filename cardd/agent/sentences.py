@@ -3,7 +3,7 @@
 | topic | params |
 |---|---|
 | ``pair`` | name, vendor, program, user, code; namesake (one is paired); psc_token, sessions (when it wants that) |
-| ``login``, ``unlock``, ``certificates`` | client |
+| ``login``, ``unlock``, ``lend``, ``certificates`` | client |
 | ``sign`` | client, holder, document, digest, patient (may be absent); and the question's documents |
 | ``sign_batch`` | client, holder, batch, count, patient (may be absent); and the question's documents |
 | both, with a keypad | times (how often the card will want its PIN, where more than once) |
@@ -65,6 +65,7 @@ QUESTIONS = {
     ),
     "origin": N_("The site {origin} asks to use your card or your e-CPS from this browser. It could:"),
     "program": N_("A program asks to use your card: {program}. It could:"),
+    "lend": N_("“{client}” asks to use the key of your card that proves who you are."),
     "last_try": N_(
         "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"
         "“{client}” asks for this PIN. Do you want to risk the last try?"

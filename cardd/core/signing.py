@@ -189,7 +189,7 @@ class Signing:
             certificate=credential.serial,
             consent="program",
         )
-        question = partial(question_of, session.caller, "unlock")
+        question = partial(question_of, session.caller, "lend")
         return await self._with_authentication(session, question, entry, operation)
 
     def authentication(self, session: Session) -> Credential:

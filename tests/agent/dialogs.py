@@ -27,6 +27,7 @@ PARAMS: dict[str, dict[str, str | int]] = {
     "agent": {"program": "/usr/bin/lps", "pid": 4242},
     "login": {"client": "LPS"},
     "unlock": {"client": "LPS"},
+    "lend": {"client": "LPS"},
     "certificates": {"client": "LPS"},
     "assertions": {"client": "LPS", "holder": "CAMILLE SIMULATION (899000000010)", "indirect": "CENTRE SIMULATION"},
     "sign": {
@@ -48,6 +49,7 @@ PARAMS: dict[str, dict[str, str | int]] = {
         "program": "/usr/bin/ssh",
         "program_tls": "",
         "program_data": "",
+        "program_sign": "",
         "server": "serveur.example",
         "passing": "",
         "until": "2027-05-29",
@@ -70,7 +72,7 @@ PARAMS: dict[str, dict[str, str | int]] = {
     "card": {"client": "LPS", "card": "cps3", "reader": "Lecteur A", "holder": "CAMILLE SIMULATION"},
     "last_try": {"client": "LPS", "card": "cps3", "reader": "Lecteur A", "tries_left": 1},
 }
-WITH_PIN = ("login", "unlock", "sign", "sign_batch", "relay", "organisation", "pin_change", "pin_unblock")
+WITH_PIN = ("login", "unlock", "lend", "sign", "sign_batch", "relay", "organisation", "pin_change", "pin_unblock")
 PROBLEMS = (None, "wrong", "refused", "mismatch", "same", "repeated", "sequence")
 
 

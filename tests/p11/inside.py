@@ -31,6 +31,7 @@ class Inside(Around):
     person: ScriptedPrompter = field(default_factory=partial(ScriptedPrompter, *[PIN.decode()] * 9))
     settings: P11 = field(default_factory=P11)
     owners: tuple[str, ...] = ("*",)
+    holds_pins: bool = True
     program: str = BROWSER
     uid: int = field(default_factory=os.getuid)
     pid: int = field(default_factory=os.getpid)
@@ -41,7 +42,8 @@ class Inside(Around):
         self.other_reader = InProcessReader("Lecteur B")
         self.path = self.directory / "p11"
         self.clients: list[Client] = []
-        config = Config(p11=self.settings, access=Access(owners=self.owners), session=SessionRules())
+        sessions = SessionRules(pin="hold" if self.holds_pins else "ask")
+        config = Config(p11=self.settings, access=Access(owners=self.owners), session=sessions)
         source = InProcessReaders([self.reader, self.other_reader])
         self.parts = assemble(config, self.made(source, listen_p11=self._listen_p11, peer_of=self._peer_of))
 

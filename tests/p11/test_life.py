@@ -223,6 +223,15 @@ async def test_a_pin_that_is_cancelled_is_told_so(inside: Inside) -> None:
     assert await client.signed()
 
 
+async def test_where_no_pin_is_held_each_use_says_what_it_is_for(tmp_path: Path) -> None:
+    async with Inside(tmp_path, holds_pins=False) as inside:
+        client = await inside.client()
+        await client.signed()
+        await client.signed()
+
+        assert inside.dialogs == ["program", "login", "lend", "lend"]
+
+
 async def test_another_session_goes_on_while_one_waits_for_a_person(inside: Inside) -> None:
     inside.person.attentive.clear()
     client, other = await inside.client(), await inside.client("/usr/bin/other")
