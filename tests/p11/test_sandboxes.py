@@ -1,0 +1,116 @@
+"""A program in a sandbox as Flatpak makes one: no pcscd, none of the machine's processes, and cardd's socket alone."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.p11.programs import CERTIFICATE, KEY, MODULES, Desk, desk, needs
+from tests.rig.nginx import Nginx, Pair, authority, issued
+from tests.rig.simulator import simulated_card, store
+
+INSIDE = "/run/cardd/p11"  # where the sandbox sees the socket
+# what Flatpak tells bubblewrap: mounts, processes and names of its own, the network shared
+SANDBOX = (
+    *("bwrap", "--unshare-all", "--share-net", "--die-with-parent", "--clearenv", "--uid", "1000"),
+    *("--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),
+    *("--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"),
+    *("--setenv", "PATH", "/usr/bin", "--setenv", "HOME", "/tmp"),
+)
+BY_ADDRESS = ("--setenv", "P11_KIT_SERVER_ADDRESS", f"unix:path={INSIDE}")
+WITH_CLIENT = ("--provider", str(MODULES[0])) if MODULES else ()
+GNUTLS = "/usr/bin/gnutls-cli"
+WHO = "CN=899000000010"
+
+
+@pytest.fixture(scope="module")
+def boxed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk with a CPS3."""
+    needs("bwrap", "gnutls-cli")
+    if subprocess.run([*SANDBOX, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody make namespaces")
+    with desk(tmp_path_factory.mktemp("boxed"), simulated_card()) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Nginx, Pair]]:
+    """nginx that wants a certificate of a card, and the authority of its own."""
+    here = tmp_path_factory.mktemp("server")
+    own = authority(here)
+    pair = issued(here, own, "server", names="DNS:localhost,IP:127.0.0.1")
+    with Nginx(here / "nginx", store().chain, pair).running() as nginx:
+        yield nginx, own
+
+
+def of_card(address: str) -> str:
+    """Return the address with the card's model in it: other modules of p11-kit are asked too."""
+    return address.replace("pkcs11:", "pkcs11:model=CPS3;")
+
+
+def sandboxed(of: Desk, *more: str | Path) -> tuple[str | Path, ...]:
+    """Return the command before a program that runs it in the sandbox; ``more`` is for bubblewrap too."""
+    return (*SANDBOX, "--bind", of.socket, INSIDE, *more)
+
+
+def login(of: Desk, server: tuple[Nginx, Pair], *more: str | Path, options: tuple[str, ...] = WITH_CLIENT) -> str:
+    """Log in at the server with GnuTLS in the sandbox; return what it said."""
+    nginx, own = server
+    return of.says(
+        *sandboxed(of, "--ro-bind", own.certificate, "/run/authority.pem", *more),
+        *(GNUTLS, *options, "--x509certfile", of_card(CERTIFICATE), "--x509keyfile", of_card(KEY)),
+        *("--priority", "NORMAL:-VERS-TLS1.3", "--x509cafile", "/run/authority.pem", "-p", nginx.port, "127.0.0.1"),
+        given="GET /who HTTP/1.0\r\n\r\n",
+    )
+
+
+def test_the_sandbox_has_the_socket_and_no_card_service(boxed: Desk) -> None:
+    seen = boxed.says(*sandboxed(boxed), "find", "/run", "/proc", "-maxdepth", "1").split()
+
+    assert [path for path in seen if path.startswith("/run/")] == ["/run/cardd"]
+    assert sorted(path for path in seen if path.removeprefix("/proc/").isdigit()) == ["/proc/1", "/proc/2"]
+
+
+def test_a_program_in_a_sandbox_logs_in_and_is_named_by_its_file(boxed: Desk, server: tuple[Nginx, Pair]) -> None:
+    said = login(boxed, server, *BY_ADDRESS)
+
+    assert WHO in said
+    asked, pin = boxed.station.pinentry.shown()
+    assert [asked.kind, pin.kind] == ["confirm", "pin"]
+    assert GNUTLS in asked.description
+    assert asked.not_ok == "Mémoriser"
+
+
+def test_a_file_of_p11_kit_leads_to_the_socket_without_an_address(
+    boxed: Desk, server: tuple[Nginx, Pair], tmp_path: Path
+) -> None:
+    """Flatpak takes the address away where it has a socket of its own for the authorities of the machine."""
+    modules = tmp_path / "pkcs11" / "modules"
+    modules.mkdir(parents=True)
+    (modules / "cardd.module").write_text(f"remote: unix:path={INSIDE}\n")
+
+    said = login(
+        boxed, server, "--ro-bind", tmp_path, "/var/config", "--setenv", "XDG_CONFIG_HOME", "/var/config", options=()
+    )
+
+    assert WHO in said
+
+
+def test_a_file_of_the_sandbox_has_no_name_and_cannot_be_remembered(
+    boxed: Desk, server: tuple[Nginx, Pair], tmp_path: Path
+) -> None:
+    """The sandbox shows somebody's own file where root's stands outside."""
+    own = Path(shutil.copy(GNUTLS, tmp_path / "own"))
+    before = len(boxed.station.pinentry.shown())
+
+    said = login(boxed, server, *BY_ADDRESS, "--ro-bind", own, GNUTLS)
+
+    assert WHO in said
+    asked = boxed.station.pinentry.shown()[before]
+    assert "programme inconnu" in asked.description
+    assert GNUTLS not in asked.description
+    assert (asked.ok, asked.not_ok) == ("Accepter", "")
