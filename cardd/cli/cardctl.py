@@ -32,6 +32,7 @@ COMMANDS = {
     "clients": ("support", N_("list, lock or remove paired programs and remembered sites")),
     "origins": ("origins", N_("list the sites whose pages may call, let one in or shut it out")),
     "programs": ("programs", N_("list the programs that use the card through PKCS#11, or shut one out")),
+    "pkcs11": ("pkcs11", N_("have browsers, ssh and others find the card by PKCS#11, or no longer")),
     "browser-policy": ("origins", N_("let a site's pages reach this machine without the browser's question")),
     "https": ("https", N_("the API over https: its certificate, and the browsers that trust it")),
     "sessions": ("login", N_("list or close your open sessions, whichever program opened them")),

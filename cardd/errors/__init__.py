@@ -86,7 +86,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               UpstreamNotVouchedFor
         · SystemFault (system.py)
             · ConfigInvalid, AddressInUse, SimulatorsMissing, PolicyUnreadable, HttpsNotMade, CertutilMissing,
-              TrustStoreRefused
+              TrustStoreRefused, ClientModuleMissing, RegistrationUnreadable
             · DaemonUnproven
                 · SocketExposed
             · DaemonUnreachable

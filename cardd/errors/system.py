@@ -100,6 +100,26 @@ class TrustStoreRefused(SystemFault):
     why: str
 
 
+class ClientModuleMissing(SystemFault):
+    """The module that other programs load is not installed."""
+
+    code = "pkcs11.client_missing"
+    title = N_("p11-kit-client.so is missing")
+    detail = N_("Other programs reach the card through p11-kit-client.so, which is not installed.")
+    remedy = N_("Install p11-kit-modules (Debian, Ubuntu) or p11-kit-server (Fedora), then try again.")
+
+
+class RegistrationUnreadable(SystemFault):
+    """The record of what was in programs' files before is not as it was written."""
+
+    code = "pkcs11.record_unreadable"
+    title = N_("Record of PKCS#11 not understood")
+    detail = N_("The file {file} is not as it was written. Nothing was changed.")
+    remedy = N_("Put the file back from a backup. “cardctl pkcs11 status” names the files that have cardd in them.")
+
+    file: str
+
+
 class ConfigInvalid(SystemFault):
     """The configuration cannot be used."""
 

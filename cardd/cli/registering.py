@@ -1,0 +1,189 @@
+"""Where programs of this machine find a PKCS#11 module, and how ``p11-kit-client.so`` gets in and out of there.
+
+Each place is a file: one of our own, or one of somebody else's that has our part at its end. What a file held is kept,
+so that it is put back to the byte; one that somebody else changed meanwhile loses our part and nothing else. Root
+changes the machine's places, a user their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from cardd.cli.trust_stores import DATABASE, nss_stores
+from cardd.errors import RegistrationUnreadable
+
+NAME = "cardd"
+CLIENTS = (
+    "usr/lib/*/pkcs11/p11-kit-client.so",
+    "usr/lib64/pkcs11/p11-kit-client.so",
+    "usr/lib/pkcs11/p11-kit-client.so",
+)
+MODULE = "pkcs11/modules/cardd.module"
+ENVIRONMENT = "environment.d/60-cardd.conf"
+SSH = "etc/ssh/ssh_config.d/cardd.conf"
+FOLDER_MODE, FILE_MODE = 0o755, 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file by which some programs find the module; ``part`` is our part of it, or all of it."""
+
+    program: str
+    package: str
+    file: Path
+    part: str
+    is_own: bool
+
+    def state(self) -> str:
+        """Return ``registered``, ``absent`` or ``other``, for a file of that name that is not ours."""
+        now = _content(self.file)
+        if now is None:
+            return "absent"
+        if self.is_own:
+            return "registered" if now == self.part.encode() else "other"
+        return "registered" if self.part.encode() in now else "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What a file held (base64; None where there was none), the hash of what our part made of it, the folders made."""
+
+    before: str | None
+    after: str
+    part: str
+    folders: list[str]
+
+
+def client(root: Path = Path("/")) -> Path | None:
+    """Return where the distribution has ``p11-kit-client.so``."""
+    return next((file for pattern in CLIENTS for file in sorted(root.glob(pattern))), None)
+
+
+def machine(socket: Path, module: Path, root: Path = Path("/")) -> Iterator[Place]:
+    """Yield the places of all users."""
+    yield Place("p11-kit", "", root / "etc" / MODULE, f"remote: unix:path={socket}\n", is_own=True)
+    yield Place("session", "", root / "etc" / ENVIRONMENT, _environment(socket), is_own=True)
+    if (root / SSH).parent.is_dir():
+        yield Place("ssh", "", root / SSH, f"PKCS11Provider {module}\n", is_own=True)
+
+
+def personal(socket: Path, module: Path, home: Path) -> Iterator[Place]:
+    """Yield the places of one user: p11-kit's, the session's environment, the NSS databases of browsers."""
+    yield Place("p11-kit", "", home / ".config" / MODULE, f"remote: unix:path={socket}\n", is_own=True)
+    yield Place("session", "", home / ".config" / ENVIRONMENT, _environment(socket), is_own=True)
+    for store in nss_stores(home):
+        if store.package != "deb":  # a sandbox has neither the module's file nor the socket
+            continue
+        # a browser makes the rest of a database that has this file alone
+        part = f"library={module}\nname={NAME}\n\n"
+        yield Place(store.browser, store.package, store.path / DATABASE[2], part, is_own=False)
+
+
+def _environment(socket: Path) -> str:
+    return f"P11_KIT_SERVER_ADDRESS=unix:path={socket}\n"
+
+
+class Registration:
+    """What was put into places, by a record. Raises RegistrationUnreadable, and OSError for what may not be written."""
+
+    def __init__(self, record: Path) -> None:
+        self._file = record
+
+    def put(self, place: Place) -> None:
+        """Put our part in, unless it is there; a file of our name that is somebody else's stays."""
+        if place.state() != "absent":
+            return
+        record, before = self._record(), _content(place.file)
+        text = place.part.encode()
+        content = text if place.is_own else _joined(before or b"", text)
+        made = record[str(place.file)].folders if str(place.file) in record else []
+        folders = [*made, *_missing(place.file.parent)]
+        record[str(place.file)] = _Before(_text(before), sha256(content).hexdigest(), place.part, folders)
+        self._keep(record)  # before the file: what is half done can be undone
+        _write(place.file, content)
+
+    def take_out(self) -> None:
+        """Put back what was there in all files of the record; our part is cut out of those changed since."""
+        record = self._record()
+        for name, kept in list(record.items()):
+            file = Path(name)
+            _restore(file, _without(_content(file), kept))
+            for folder in reversed(kept.folders):
+                with suppress(OSError):  # somebody has put something there
+                    Path(folder).rmdir()
+            del record[name]
+            self._keep(record)
+
+    def _record(self) -> dict[str, _Before]:
+        content = _content(self._file)
+        try:
+            found = json.loads(content)["files"] if content else {}
+            return {name: _Before(**one) for name, one in found.items()}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise RegistrationUnreadable(file=str(self._file)) from None
+
+    def _keep(self, record: dict[str, _Before]) -> None:
+        if record:
+            told = {"format": 1, "files": {name: asdict(one) for name, one in record.items()}}
+            _write(self._file, json.dumps(told, indent=2).encode() + b"\n")
+        else:
+            self._file.unlink(missing_ok=True)
+            with suppress(OSError):  # it has more in it
+                self._file.parent.rmdir()
+
+
+def _joined(before: bytes, part: bytes) -> bytes:
+    """Return both, with an empty line between: NSS's file is blocks that end with one."""
+    if not before.strip():
+        return part
+    return before + b"\n" * max(0, 2 - (len(before) - len(before.rstrip(b"\n")))) + part
+
+
+def _without(now: bytes | None, kept: _Before) -> bytes | None:
+    """Return what a file would hold without us; None for no file."""
+    if now is None:  # somebody took it away
+        return None
+    if sha256(now).hexdigest() == kept.after:
+        return None if kept.before is None else b64decode(kept.before)
+    left = now.replace(kept.part.encode(), b"", 1)
+    return left if left.strip() or kept.before is not None else None
+
+
+def _content(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else b64encode(content).decode()
+
+
+def _missing(folder: Path) -> list[str]:
+    """Return the folders that are not there, outermost first."""
+    return [str(path) for path in reversed((folder, *folder.parents)) if not path.exists()]
+
+
+def _restore(file: Path, content: bytes | None) -> None:
+    if content is None:
+        file.unlink(missing_ok=True)
+    elif content != _content(file):
+        _write(file, content)
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file whole; a link stays one, and a user's folders are closed as browsers make them."""
+    file = file.resolve()
+    is_roots = os.geteuid() == 0
+    for folder in map(Path, _missing(file.parent)):
+        folder.mkdir(mode=0o700)
+        folder.chmod(FOLDER_MODE if is_roots else 0o700)
+    part = file.with_name(f".{file.name}.cardd")
+    part.write_bytes(content)
+    part.chmod(file.stat().st_mode & 0o7777 if file.exists() else FILE_MODE if is_roots else 0o600)
+    part.replace(file)

@@ -1,0 +1,153 @@
+"""``cardctl pkcs11``: what it registers is found by the distribution's own tools, and is taken out to the byte."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cardd.cli.registering import Place, Registration, client, personal
+from tests.cli.station import User
+from tests.rig.other_user import open_to_everybody
+
+pytestmark = pytest.mark.skipif(client() is None, reason="no p11-kit-client.so here")
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can have an /etc of its own")
+NEEDS_NSS = pytest.mark.skipif(shutil.which("modutil") is None, reason="no modutil here")
+
+# on an /etc of its own
+MACHINE = """
+set -e
+place=$1; shift
+mount -t tmpfs none "$place"; mkdir "$place"/{e,ew}
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$place/e,workdir=$place/ew" /etc
+printf '[state]\\ndirectory = "%s"\\n[p11]\\nsocket = "%s/p11"\\n' "$place" "$place" > "$place/c.toml"
+look() { find /etc -printf '%p %m %l\\n' | sort; find /etc -type f -exec cksum {} + | sort; }
+look > "$place/before"
+"$@" register --config "$place/c.toml"; "$@" register --config "$place/c.toml" > "$place/twice"
+grep -q "registered.*/etc/pkcs11/modules/cardd.module" "$place/twice"
+p11-kit list-modules | grep "^cardd"
+ssh -G host.example | grep -i "^pkcs11provider .*p11-kit-client.so"
+for generator in /usr/lib/systemd/user-environment-generators/*environment-d*; do
+  [ ! -x "$generator" ] || "$generator" | grep -F "P11_KIT_SERVER_ADDRESS=unix:path=$place/p11"
+done
+"$@" unregister --config "$place/c.toml"
+look > "$place/after"; cmp "$place/before" "$place/after"
+echo undone
+"""
+
+
+@AS_ROOT
+def test_what_root_registers_for_the_machine_is_found_and_taken_out_exactly(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cardd.cli.cardctl", "pkcs11"]
+    ran = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", MACHINE, "bash", str(tmp_path), *command],
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ran.stdout.endswith("undone\n"), ran.stdout + ran.stderr
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A user's home with a Firefox profile, and a Chromium that never ran."""
+    home = tmp_path / "home"
+    profile = home / ".mozilla/firefox/x"
+    profile.mkdir(parents=True)
+    (home / ".config").mkdir()
+    if shutil.which("certutil"):
+        subprocess.run(["certutil", "-N", "--empty-password", "-d", f"sql:{profile}"], check=True)
+    return home
+
+
+def _tree(home: Path) -> dict[str, tuple[int, bytes | None]]:
+    return {
+        str(path.relative_to(home)): (path.stat().st_mode, path.read_bytes() if path.is_file() else None)
+        for path in home.rglob("*")
+    }
+
+
+def _register(home: Path) -> Registration:
+    registration = Registration(home.parent / "state/pkcs11.json")
+    for place in _places(home):
+        registration.put(place)
+    return registration
+
+
+def _places(home: Path) -> list[Place]:
+    return list(personal(Path("/run/cardd/p11"), client() or Path(), home))
+
+
+def _modules(database: Path) -> str:
+    return subprocess.run(
+        ["modutil", "-list", "-dbdir", f"sql:{database}"], capture_output=True, text=True, check=True
+    ).stdout
+
+
+@NEEDS_NSS
+def test_browsers_of_a_user_have_the_module_and_then_no_longer(home: Path) -> None:
+    before = _tree(home)
+    registration = _register(home)
+    assert "2. cardd" in _modules(home / ".mozilla/firefox/x")
+    registration.take_out()
+    assert _tree(home) == before
+
+
+@NEEDS_NSS
+def test_a_database_that_was_not_there_yet_is_made_by_the_browser_and_keeps_what_it_has(home: Path) -> None:
+    registration = _register(home)
+    database = home / ".pki/nssdb"
+    subprocess.run(["certutil", "-N", "--empty-password", "-d", f"sql:{database}"], check=True)
+    assert "2. cardd" in _modules(database)
+    registration.take_out()
+    assert "cardd" not in _modules(database)
+
+
+@NEEDS_NSS
+def test_a_database_changed_since_loses_our_module_alone(home: Path) -> None:
+    registration = _register(home)
+    database = home / ".mozilla/firefox/x"
+    add = ["modutil", "-force", "-add", "other", "-libfile", str(client()), "-dbdir", f"sql:{database}"]
+    subprocess.run(add, check=True, capture_output=True)
+    registration.take_out()
+    modules = _modules(database)
+    assert "other" in modules
+    assert "cardd" not in modules
+
+
+@AS_ROOT
+def test_p11_kit_finds_what_a_user_registered(home: Path, tmp_path: Path) -> None:
+    open_to_everybody(tmp_path)
+    _register(home)
+    subprocess.run(["chmod", "-R", "a+rX", str(home)], check=True)
+    listed = subprocess.run(
+        ["setpriv", "--reuid", "4321", "--clear-groups", "p11-kit", "list-modules"],
+        env={"HOME": str(home), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert "cardd:" in listed.stdout + listed.stderr
+
+
+def test_a_file_of_our_name_that_is_somebody_elses_stays(home: Path) -> None:
+    module = home / ".config/pkcs11/modules/cardd.module"
+    module.parent.mkdir(parents=True)
+    module.write_text("module: other.so\n")
+    registration = _register(home)
+    assert {place.file: place.state() for place in _places(home)}[module] == "other"
+    registration.take_out()
+    assert module.read_text() == "module: other.so\n"
+
+
+def test_status_tells_places_and_what_no_file_can_have(stranger: User) -> None:
+    told = stranger.ok("pkcs11", "status")
+    assert "PKCS11Provider /" in told
+    assert "PKCS11_MODULE_PATH=" in told
