@@ -14,16 +14,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from cardd.cli.kept_files import as_text, content, digest, from_text, restore, write
 from cardd.errors import InvalidRequest, PolicyUnreadable
 
 RECORD = "etc/cardd/browser-policies.json"  # what was there before
@@ -31,7 +30,6 @@ OWN_FILE = "cardd.json"
 CHROMIUM = ("LoopbackNetworkAllowedForUrls",)
 FIREFOX = ("policies", "LocalNetworkAccess", "SkipDomains")
 FIREFOX_FOLDERS = ("usr/lib/firefox-esr", "usr/lib/firefox", "usr/lib64/firefox", "opt/firefox")
-FILE_MODE, FOLDER_MODE = 0o644, 0o755
 SITE = re.compile(r"https://([a-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?")
 
 Json = dict[str, Any]
@@ -193,17 +191,17 @@ class Policies:
         changes = [change for place in places for change in self._changes(place, record, sites)]
         for file, _, _ in changes:
             self._ensure_inside(file)
-        for file, content, written in changes:
+        for file, held, written in changes:
             name = self._name(file)
             folders = record[name].folders if name in record else []
             if written is None:
                 del record[name]
-                _restore(file, content)
+                restore(file, held)
                 self._drop(folders)
             else:
                 record[name] = replace(written, folders=[*folders, *self._missing(file.parent)])
                 self._keep(record)
-                _write(file, _given(content))
+                write(file, _given(held))
             self._keep(record)
 
     def _changes(
@@ -214,12 +212,12 @@ class Policies:
         bases = {file: self._base(place, file, written) for file, written in own.items()}
         if wanted := sites([site for written in own.values() for site in written.sites]):
             file = self._file(place)
-            base = bases.pop(file) if file in bases else _content(file)
+            base = bases.pop(file) if file in bases else content(file)
             document = self._shadowed(place) if base is None else self._parsed_document(file, base)
             there = _list_in(document, place.keys)
             entries = [entry for entry in dict.fromkeys(map(place.entry, wanted)) if entry not in there]
-            content = _encoded(_with_list(document, place.keys, [*there, *entries]))
-            yield file, content, _Written(_text(base), _hash(content), wanted, entries, [])
+            held = _encoded(_with_list(document, place.keys, [*there, *entries]))
+            yield file, held, _Written(as_text(base), digest(held), wanted, entries, [])
         for file, base in bases.items():
             yield file, base, None
 
@@ -238,11 +236,11 @@ class Policies:
 
     def _base(self, place: Place, file: Path, written: _Written) -> bytes | None:
         """Return what a file would hold without us."""
-        now = _content(file)
+        now = content(file)
         if now is None:  # somebody took it away
             return None
-        if _hash(now) == written.after:
-            return _bytes(written.before)
+        if digest(now) == written.after:
+            return from_text(written.before)
         document = self._parsed_document(file, now)  # somebody else wrote
         there = _list_in(document, place.keys)
         left = [entry for entry in there if entry not in written.entries]
@@ -285,11 +283,11 @@ class Policies:
     def _document(self, file: Path) -> Json:
         return self._parsed_document(file, file.read_bytes()) if file.is_file() else {}
 
-    def _parsed_document(self, file: Path, content: bytes) -> Json:
-        if not content.strip():  # as browsers take it
+    def _parsed_document(self, file: Path, held: bytes) -> Json:
+        if not held.strip():  # as browsers take it
             return {}
         try:
-            document = json.loads(content)
+            document = json.loads(held)
         except (ValueError, RecursionError):
             raise PolicyUnreadable(file=str(file)) from None
         if not isinstance(document, dict):
@@ -315,7 +313,7 @@ class Policies:
     def _keep(self, record: dict[str, _Written]) -> None:
         file = self._root / RECORD
         if record:
-            _write(file, _encoded({"format": 1, "files": {name: asdict(one) for name, one in record.items()}}))
+            write(file, _encoded({"format": 1, "files": {name: asdict(one) for name, one in record.items()}}))
         else:
             file.unlink(missing_ok=True)
             with suppress(OSError):  # it has more in it
@@ -365,7 +363,7 @@ def _recorded(one: Json) -> _Written:
     texts, lists = (written.after, written.before or ""), (written.sites, written.entries, written.folders)
     if not all(isinstance(text, str) for text in (*texts, *(entry for each in lists for entry in each))):
         raise TypeError("text")
-    _bytes(written.before)
+    from_text(written.before)
     return written
 
 
@@ -376,40 +374,5 @@ def _encoded(document: Json) -> bytes:
         return json.dumps(document, indent=2).encode() + b"\n"
 
 
-def _content(file: Path) -> bytes | None:
-    return file.read_bytes() if file.is_file() else None
-
-
-def _given(content: bytes | None) -> bytes:
-    return content or b""
-
-
-def _restore(file: Path, content: bytes | None) -> None:
-    if content is None:
-        file.resolve().unlink(missing_ok=True)
-    else:
-        _write(file, content)
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Write a file whole, into folders that all may read; a link stays one, and what it leads to is written."""
-    file = file.resolve()
-    for folder in reversed([folder for folder in file.parents if not folder.exists()]):
-        folder.mkdir()
-        folder.chmod(FOLDER_MODE)
-    part = file.with_name(f".{file.name}.cardd")
-    part.write_bytes(content)
-    part.chmod(file.stat().st_mode & 0o7777 if file.exists() else FILE_MODE)
-    part.replace(file)
-
-
-def _hash(content: bytes) -> str:
-    return sha256(content).hexdigest()
-
-
-def _text(content: bytes | None) -> str | None:
-    return None if content is None else b64encode(content).decode()
-
-
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else b64decode(text, validate=True)
+def _given(held: bytes | None) -> bytes:
+    return held or b""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+from cardd.cli.kept_files import as_text, content, digest, from_text, missing, restore, write
 from cardd.cli.trust_stores import DATABASE, nss_stores
 from cardd.errors import RegistrationUnreadable
 
@@ -28,7 +28,6 @@ CLIENTS = (
 MODULE = "pkcs11/modules/cardd.module"
 ENVIRONMENT = "environment.d/60-cardd.conf"
 SSH = "etc/ssh/ssh_config.d/cardd.conf"
-FOLDER_MODE, FILE_MODE = 0o755, 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Place:
 
     def state(self) -> str:
         """Return ``registered``, ``absent`` or ``other``, for a file of that name that is not ours."""
-        now = _content(self.file)
+        now = content(self.file)
         if now is None:
             return "absent"
         if self.is_own:
@@ -98,23 +97,28 @@ class Registration:
 
     def put(self, place: Place) -> None:
         """Put our part in, unless it is there; a file of our name that is somebody else's stays."""
-        if place.state() != "absent":
+        if place.state() == "registered":
             return
-        record, before = self._record(), _content(place.file)
+        self._undo([str(place.file)])  # ours of another socket or module
+        if place.state() == "other":
+            return
+        record, before = self._record(), content(place.file)
         text = place.part.encode()
-        content = text if place.is_own else _joined(before or b"", text)
-        made = record[str(place.file)].folders if str(place.file) in record else []
-        folders = [*made, *_missing(place.file.parent)]
-        record[str(place.file)] = _Before(_text(before), sha256(content).hexdigest(), place.part, folders)
+        held = text if place.is_own else _joined(before or b"", text)
+        folders = [str(folder) for folder in missing(place.file.parent)]
+        record[str(place.file)] = _Before(as_text(before), digest(held), place.part, folders)
         self._keep(record)  # before the file: what is half done can be undone
-        _write(place.file, content)
+        _write(place.file, held)
 
     def take_out(self) -> None:
         """Put back what was there in all files of the record; our part is cut out of those changed since."""
+        self._undo(self._record())
+
+    def _undo(self, names: Iterable[str]) -> None:
         record = self._record()
-        for name, kept in list(record.items()):
-            file = Path(name)
-            _restore(file, _without(_content(file), kept))
+        for name in [name for name in names if name in record]:
+            file, kept = Path(name), record[name]
+            restore(file, _without(content(file), kept))
             for folder in reversed(kept.folders):
                 with suppress(OSError):  # somebody has put something there
                     Path(folder).rmdir()
@@ -122,10 +126,10 @@ class Registration:
             self._keep(record)
 
     def _record(self) -> dict[str, _Before]:
-        content = _content(self._file)
+        held = content(self._file)
         try:
-            found = json.loads(content)["files"] if content else {}
-            return {name: _Before(**one) for name, one in found.items()}
+            found = json.loads(held)["files"] if held else {}
+            return {name: _recorded(one) for name, one in found.items()}
         except (AttributeError, KeyError, TypeError, ValueError):
             raise RegistrationUnreadable(file=str(self._file)) from None
 
@@ -139,6 +143,15 @@ class Registration:
                 self._file.parent.rmdir()
 
 
+def _recorded(one: dict[str, Any]) -> _Before:
+    """Return what was kept of a file. Raises TypeError, ValueError for what we never wrote."""
+    kept = _Before(**one)
+    if not all(isinstance(text, str) for text in (kept.before or "", kept.after, kept.part, *kept.folders)):
+        raise TypeError("text")
+    from_text(kept.before)
+    return kept
+
+
 def _joined(before: bytes, part: bytes) -> bytes:
     """Return both, with an empty line between: NSS's file is blocks that end with one."""
     if not before.strip():
@@ -150,40 +163,15 @@ def _without(now: bytes | None, kept: _Before) -> bytes | None:
     """Return what a file would hold without us; None for no file."""
     if now is None:  # somebody took it away
         return None
-    if sha256(now).hexdigest() == kept.after:
-        return None if kept.before is None else b64decode(kept.before)
+    if digest(now) == kept.after:
+        return from_text(kept.before)
     left = now.replace(kept.part.encode(), b"", 1)
     return left if left.strip() or kept.before is not None else None
 
 
-def _content(file: Path) -> bytes | None:
-    return file.read_bytes() if file.is_file() else None
-
-
-def _text(content: bytes | None) -> str | None:
-    return None if content is None else b64encode(content).decode()
-
-
-def _missing(folder: Path) -> list[str]:
-    """Return the folders that are not there, outermost first."""
-    return [str(path) for path in reversed((folder, *folder.parents)) if not path.exists()]
-
-
-def _restore(file: Path, content: bytes | None) -> None:
-    if content is None:
-        file.unlink(missing_ok=True)
-    elif content != _content(file):
-        _write(file, content)
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Write a file whole; a link stays one, and a user's folders are closed as browsers make them."""
-    file = file.resolve()
-    is_roots = os.geteuid() == 0
-    for folder in map(Path, _missing(file.parent)):
-        folder.mkdir(mode=0o700)
-        folder.chmod(FOLDER_MODE if is_roots else 0o700)
-    part = file.with_name(f".{file.name}.cardd")
-    part.write_bytes(content)
-    part.chmod(file.stat().st_mode & 0o7777 if file.exists() else FILE_MODE if is_roots else 0o600)
-    part.replace(file)
+def _write(file: Path, held: bytes) -> None:
+    """Write a file: root's for all to read, a user's for that user."""
+    if os.geteuid() == 0:
+        write(file, held)
+    else:
+        write(file, held, 0o600, 0o700)

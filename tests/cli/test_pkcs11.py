@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cardd.cli.registering import Place, Registration, client, personal
+from cardd.errors import RegistrationUnreadable
 from tests.cli.station import User
 from tests.rig.other_user import open_to_everybody
 
@@ -145,6 +146,25 @@ def test_a_file_of_our_name_that_is_somebody_elses_stays(home: Path) -> None:
     assert {place.file: place.state() for place in _places(home)}[module] == "other"
     registration.take_out()
     assert module.read_text() == "module: other.so\n"
+
+
+def test_another_socket_takes_the_place_of_the_one_before(home: Path) -> None:
+    before = _tree(home)
+    registration = _register(home)
+    for place in personal(Path("/run/other/p11"), client() or Path(), home):
+        registration.put(place)
+    assert (home / ".config/pkcs11/modules/cardd.module").read_text() == "remote: unix:path=/run/other/p11\n"
+    registration.take_out()
+    assert _tree(home) == before
+
+
+@pytest.mark.parametrize(
+    "content", ["x", "[]", '{"files": {"/x": {"before": "?", "after": "", "part": "", "folders": []}}}']
+)
+def test_a_record_that_was_never_written_so_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "pkcs11.json").write_text(content)
+    with pytest.raises(RegistrationUnreadable):
+        Registration(tmp_path / "pkcs11.json").take_out()
 
 
 def test_status_tells_places_and_what_no_file_can_have(stranger: User) -> None:
