@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import apdus, ecps, formats, insertion, modules, process, readers, relay, signatures, web
+from tests.bench import apdus, ecps, formats, insertion, modules, process, programs, readers, relay, signatures, web
 from tests.bench.measure import Measure, table, write
 from tests.bench.station import Station
 from tests.rig.daemon import DaemonProcess
@@ -50,6 +50,9 @@ def _measures(directory: Path) -> Iterator[Measure]:
     documents = _station(directory, "documents", 0.5)
     with documents.running():
         yield from formats.above_raw(documents, count=15)
+    others = _station(directory, "programs", 0.5)
+    with others.running():
+        yield from programs.through_pkcs11(others, count=40, rounds=3)
     yield from relay.relayed(directory, count=200, rounds=5)
     yield from web.pages(directory, rounds=10)
     yield from web.listening(directory)

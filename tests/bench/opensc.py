@@ -1,4 +1,7 @@
-"""OpenSC's PKCS#11 module in process: opensc.py COUNT PIN. Prints a JSON list of milliseconds, one a signature."""
+"""A PKCS#11 module in process: opensc.py COUNT PIN [MODULE]. Prints a JSON list of milliseconds, one a signature.
+
+The module is OpenSC's where none is named. One that asks for the PIN by itself is given an empty one.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,9 @@ DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
 
 def main() -> None:
     """Time COUNT signatures, after two that warm up."""
-    count, pin = int(sys.argv[1]), sys.argv[2]
-    token = next(iter(pkcs11.lib(str(MODULE)).get_tokens()))
+    count, pin = int(sys.argv[1]), sys.argv[2] or pkcs11.PROTECTED_AUTH
+    module = sys.argv[3] if len(sys.argv) > 3 else str(MODULE)
+    token = next(iter(pkcs11.lib(module).get_tokens()))
     times = []
     with token.open(user_pin=pin) as session:
         [key] = session.get_objects(
