@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ RECORD = "etc/cardd/browser-policies.json"  # what was there before
 OWN_FILE = "cardd.json"
 CHROMIUM = ("LoopbackNetworkAllowedForUrls",)
 FIREFOX = ("policies", "LocalNetworkAccess", "SkipDomains")
+DEVICES = ("policies", "SecurityDevices")
 FIREFOX_FOLDERS = ("usr/lib/firefox-esr", "usr/lib/firefox", "usr/lib64/firefox", "opt/firefox")
 SITE = re.compile(r"https://([a-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?")
 
@@ -136,6 +137,7 @@ class _Written:
     sites: list[str]
     entries: list[str]
     folders: list[str]
+    devices: dict[str, str] = field(default_factory=dict)  # modules of PKCS#11 that were put in, by name
 
 
 _Change = tuple[Path, bytes | None, _Written | None]
@@ -178,17 +180,38 @@ class Policies:
         for site in wanted:
             _parsed(site)
         places = [place for place in self._places if self._may_write(place, everywhere=everywhere)]
-        self._change(places, lambda before: list(dict.fromkeys([*before, *wanted])))
+        self._change(places, lambda before: list(dict.fromkeys([*before, *wanted])), dict)
 
     def remove(self, sites: Iterable[str] = ()) -> None:
         """Take these sites out, or all that were put in; files that nobody else has changed are as they were before."""
         gone = set(sites)
-        self._change(self._places, lambda before: [site for site in before if gone and site not in gone])
+        self._change(self._places, lambda before: [site for site in before if gone and site not in gone], dict)
 
-    def _change(self, places: Iterable[Place], sites: Callable[[list[str]], list[str]]) -> None:
-        """Bring each place to the sites that come of those that were put in; the record goes before the files."""
+    def put_devices(self, devices: Mapping[str, str]) -> None:
+        """Have installed Firefoxes load these modules of PKCS#11, and no more those that were put in before."""
+        places = [place for place in self._device_places() if not devices or self._may_write(place, everywhere=False)]
+        self._change(places, list, lambda _: dict(devices))
+
+    def devices(self) -> dict[str, dict[str, str]]:
+        """Return what was put in, by file, for Firefoxes that are installed or have some."""
         record = self._record()
-        changes = [change for place in places for change in self._changes(place, record, sites)]
+        found = {place.policies: record[place.policies].devices for place in self._places if place.policies in record}
+        installed = {place.policies: dict[str, str]() for place in self._device_places() if self._is_installed(place)}
+        return {f"/{name}": devices for name, devices in {**installed, **found}.items()}
+
+    def _device_places(self) -> list[Place]:
+        """Return the places of those outside of Flatpak, whose sandbox has no socket of ours."""
+        return [place for place in self._places if place.browser == "firefox" and place.package != "flatpak"]
+
+    def _change(
+        self,
+        places: Iterable[Place],
+        sites: Callable[[list[str]], list[str]],
+        devices: Callable[[dict[str, str]], dict[str, str]],
+    ) -> None:
+        """Bring each place to what comes of the sites and devices that were put in; the record goes before files."""
+        record = self._record()
+        changes = [change for place in places for change in self._changes(place, record, sites, devices)]
         for file, _, _ in changes:
             self._ensure_inside(file)
         for file, held, written in changes:
@@ -205,19 +228,28 @@ class Policies:
             self._keep(record)
 
     def _changes(
-        self, place: Place, record: Mapping[str, _Written], sites: Callable[[list[str]], list[str]]
+        self,
+        place: Place,
+        record: Mapping[str, _Written],
+        sites: Callable[[list[str]], list[str]],
+        devices: Callable[[dict[str, str]], dict[str, str]],
     ) -> Iterator[_Change]:
-        """Yield each file of a place with its new content, and what is to be known of it where it has our sites."""
+        """Yield each file of a place with its new content, and what is to be known of it where it has ours."""
         own = {self._root / name: one for name, one in record.items() if self._root / name in self._files(place, name)}
         bases = {file: self._base(place, file, written) for file, written in own.items()}
-        if wanted := sites([site for written in own.values() for site in written.sites]):
+        wanted = sites([site for written in own.values() for site in written.sites])
+        modules = devices({name: path for written in own.values() for name, path in written.devices.items()})
+        if wanted or modules:
             file = self._file(place)
             base = bases.pop(file) if file in bases else content(file)
             document = self._shadowed(place) if base is None else self._parsed_document(file, base)
             there = _list_in(document, place.keys)
             entries = [entry for entry in dict.fromkeys(map(place.entry, wanted)) if entry not in there]
-            held = _encoded(_with_list(document, place.keys, [*there, *entries]))
-            yield file, held, _Written(as_text(base), digest(held), wanted, entries, [])
+            there_too = _devices_in(document)
+            modules = {name: path for name, path in modules.items() if name not in there_too}
+            changed = _with_list(document, place.keys, [*there, *entries]) if entries else document
+            held = _encoded(_with_devices(changed, {**there_too, **modules}) if modules else changed)
+            yield file, held, _Written(as_text(base), digest(held), wanted, entries, [], modules)
         for file, base in bases.items():
             yield file, base, None
 
@@ -244,9 +276,12 @@ class Policies:
         document = self._parsed_document(file, now)  # somebody else wrote
         there = _list_in(document, place.keys)
         left = [entry for entry in there if entry not in written.entries]
-        if left == there:
+        modules = _devices_in(document)
+        others = {name: path for name, path in modules.items() if written.devices.get(name) != path}
+        if left == there and others == modules:
             return now
-        without = _with_list(document, place.keys, left)
+        without = _with_list(document, place.keys, left) if left != there else document
+        without = _with_devices(without, others) if others != modules else without
         return _encoded(without) if without or written.before is not None else None
 
     def _drop(self, folders: Iterable[str]) -> None:
@@ -357,10 +392,35 @@ def _with_list(document: Json, keys: Sequence[str], entries: list[str]) -> Json:
     return {name: one for name, one in document.items() if name != first}
 
 
+def _devices_in(document: Json) -> Json:
+    """Return the modules by name: newer Firefoxes may have them below ``Add``."""
+    policies = document.get(DEVICES[0])
+    found = policies.get(DEVICES[1]) if isinstance(policies, dict) else None
+    inner = found.get("Add", {}) if isinstance(found, dict) and {"Add", "Delete"} & found.keys() else found
+    return inner if isinstance(inner, dict) else {}
+
+
+def _with_devices(document: Json, devices: Json) -> Json:
+    """Return the document with these modules, in the form that it has; without what is left empty."""
+    policies = document.get(DEVICES[0])
+    inner: Json = dict(policies) if isinstance(policies, dict) else {}
+    found = inner.pop(DEVICES[1], None)
+    if isinstance(found, dict) and {"Add", "Delete"} & found.keys():
+        rest = {name: one for name, one in found.items() if name != "Add"}
+        devices = {**rest, "Add": devices} if devices else rest
+    if devices:
+        inner[DEVICES[1]] = devices
+    others = {name: one for name, one in document.items() if name != DEVICES[0]}
+    return {**others, DEVICES[0]: inner} if inner else others
+
+
 def _recorded(one: Json) -> _Written:
     """Return what was kept of a file. Raises TypeError, ValueError for what we never wrote."""
     written = _Written(**one)
-    texts, lists = (written.after, written.before or ""), (written.sites, written.entries, written.folders)
+    texts, lists = (
+        (written.after, written.before or ""),
+        (written.sites, written.entries, written.folders, [*written.devices, *written.devices.values()]),
+    )
     if not all(isinstance(text, str) for text in (*texts, *(entry for each in lists for entry in each))):
         raise TypeError("text")
     from_text(written.before)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd.cli.policies import PLACES
+from cardd.cli.policies import PLACES, Policies
 from tests.cli.station import Ran, User
 
 SITE, OTHER = "https://portail.example", "https://autre.example:8443"
@@ -339,3 +339,36 @@ def test_the_command_speaks_french(policy: Policy) -> None:
     told = policy.run("show", "--lang", "fr").out
     assert "NAVIGATEUR" in told
     assert "oui" in told
+
+
+@pytest.mark.parametrize("sites_go_first", [True, False])
+def test_sites_and_modules_share_a_file_and_are_taken_out_in_any_order(policy: Policy, *, sites_go_first: bool) -> None:
+    policy.put(FIREFOX, PRACTICE)
+    before = policy.tree()
+    policy.ok("apply", SITE)
+    policies = Policies(policy.root)
+    policies.put_devices({"cardd": "/usr/lib/p11-kit-client.so"})
+    found = policy.json(FIREFOX)["policies"]
+    assert isinstance(found, dict)
+    assert found["SecurityDevices"] == {"cardd": "/usr/lib/p11-kit-client.so"}
+    if sites_go_first:
+        policy.ok("remove")
+        assert "SecurityDevices" in str(policy.json(FIREFOX))
+        policies.put_devices({})
+    else:
+        policies.put_devices({})
+        assert "portail.example" in str(policy.json(FIREFOX))
+        policy.ok("remove")
+    assert policy.tree() == before
+
+
+def test_modules_of_the_administrator_stay(policy: Policy) -> None:
+    policy.put(FIREFOX, b'{"policies": {"SecurityDevices": {"Add": {"other": "/other.so"}, "Delete": ["old"]}}}')
+    before = policy.tree()
+    policies = Policies(policy.root)
+    policies.put_devices({"cardd": "/client.so"})
+    assert policy.json(FIREFOX) == {
+        "policies": {"SecurityDevices": {"Delete": ["old"], "Add": {"other": "/other.so", "cardd": "/client.so"}}}
+    }
+    policies.put_devices({})
+    assert policy.tree() == before

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cardd.cli.command import Command, Context
 from cardd.cli.parser import PATH, Exit, Parser
-from cardd.cli.registering import Place, Registration, client, machine, personal
+from cardd.cli.policies import Policies
+from cardd.cli.registering import NAME, Place, Registration, client, machine, personal
 from cardd.cli.terminal import table
 from cardd.cli.wording import word_for
 from cardd.config.loading import load
@@ -63,8 +64,12 @@ async def _pkcs11(context: Context) -> int:
         case "register":
             for place in places:
                 registration.put(place)
+            if os.geteuid() == 0:
+                Policies(Path("/")).put_devices({NAME: str(known)})
         case "unregister":
             registration.take_out()
+            if os.geteuid() == 0:
+                Policies(Path("/")).put_devices({})
     _show(context, places, socket, known)
     return Exit.OK
 
@@ -79,6 +84,9 @@ def _record() -> Path:
 def _show(context: Context, places: Sequence[Place], socket: Path, module: Path) -> None:
     language = context.language
     found = [Stands(place.program, place.package, place.state(), str(place.file)) for place in places]
+    if os.geteuid() == 0:
+        for file, devices in Policies(Path("/")).devices().items():
+            found.append(Stands("firefox", "deb, snap", "registered" if NAME in devices else "absent", file))
     rows = [[one.program, one.package, word_for(one.state, STATES, context), one.file] for one in found]
     lines = table([_(head, language) for head in HEADS], rows)
     if context.arguments.action != "unregister":
