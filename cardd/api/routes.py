@@ -16,6 +16,7 @@ from cardd.api import (
     signatures,
     status,
     support,
+    tunnels,
     upstreams,
     verifications,
     web,
@@ -209,6 +210,8 @@ ROUTES: tuple[Route, ...] = (
         answers={200: UpstreamsAnswer}, rights=RELAY),
     *relayed("/v1/sessions/{id}/upstreams/{name}/{path}", session, upstreams.relay,
              "To a configured server, with the session's certificate", rights=RELAY),
+    get("/v1/sessions/{id}/tunnels/{name}", session, tunnels.dig,
+        "A raw connection to a configured server: a WebSocket of binary messages", answers={101: None}, rights=RELAY),
 
     get("/v1/audit", local_or_status_page, audit.last, "The asking OS user's last rows", answers={200: AuditAnswer}),
     get("/v1/events", listener, events.listen, "Events as they happen: SSE, or WebSocket on upgrade",

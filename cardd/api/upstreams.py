@@ -29,7 +29,8 @@ EMPTY = (204, 304)
 
 async def list_names(call: Call) -> Reply:
     """Return which servers there are; nothing is asked of them."""
-    return Reply(body=UpstreamsAnswer(call.parts.relay.upstreams.names))
+    known = call.parts.relay.upstreams
+    return Reply(body=UpstreamsAnswer(known.names("https"), known.names("tls")))
 
 
 async def relay(call: Call) -> web.StreamResponse:
@@ -46,7 +47,7 @@ async def relay(call: Call) -> web.StreamResponse:
 async def _relayed(call: Call) -> web.StreamResponse:
     from cardd.relay.pool import UpstreamRequest  # noqa: PLC0415 - aiohttp's client, when it is first needed
 
-    upstream = call.parts.relay.upstreams.named(call.path["name"])
+    upstream = call.parts.relay.upstreams.named(call.path["name"], "https")
     query = call.http.raw_path.partition("?")[2]
     address = target(upstream, call.http.method, "/" + call.path["path"], query)
     headers = to_upstream(call.http.headers, upstream.headers)

@@ -174,9 +174,10 @@ class Pairing(Answer, frozen=True):
 
 
 class Upstreams(Answer, frozen=True):
-    """The names of the servers to which requests can be relayed."""
+    """The names of the servers to which requests can be relayed, and of those that have tunnels."""
 
     upstreams: tuple[str, ...]
+    tunnels: tuple[str, ...] = ()
 
 
 class PscToken(Answer, frozen=True):

@@ -22,6 +22,7 @@ from cardd.client.answers import (
     Upstreams,
 )
 from cardd.client.transport import Sent, Transport
+from cardd.client.tunnel import Tunnel
 from cardd.errors import CarddError, SessionError
 
 PIECE = 1024 * 1024
@@ -174,6 +175,18 @@ class Session:
         """
         place = f"{self._path}/upstreams/{quote(upstream, safe='')}{path}"
         return self._transport.relay(method, place, headers or {}, body, self.token)
+
+    async def tunnels(self) -> tuple[str, ...]:
+        """Return the names of the servers that ``tunnel`` reaches."""
+        found = await self._transport.get(f"{self._path}/upstreams", Upstreams, self.token)
+        return found.tunnels
+
+    def tunnel(self, upstream: str) -> AbstractAsyncContextManager[Tunnel]:
+        """Open a raw connection to a configured server, with this session's certificate, inside the ``async with``.
+
+        Raises DaemonUnreachable, DaemonUnproven; what else is wrong, ``Tunnel.read`` raises.
+        """
+        return self._transport.tunnel(f"{self._path}/tunnels/{quote(upstream, safe='')}", self.token)
 
     async def push_again(self) -> SessionState:
         """Have the mobile woken once more, with new digits. Raises PushTooSoon, PscFlowUnavailable."""

@@ -24,6 +24,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from cardd.client.listener import SocketPlace
+from cardd.client.tunnel import Tunnel
 from cardd.errors import (
     AuditSlow,
     CardAmbiguous,
@@ -48,6 +49,7 @@ CONNECT_LIMIT = 5.0
 ANSWER_LIMIT = 60.0  # seconds for what the daemon answers by itself
 PERSON_LIMIT = 900.0  # for what a person is asked first; the daemon's own dialogs end long before
 ATTEMPTS = 2
+GOODBYE = 2.0  # seconds, for the daemon's answer to the end of a tunnel
 BUFFER = 256 * 1024
 
 Sent = bytes | AsyncIterator[bytes] | None
@@ -259,6 +261,24 @@ class Transport:
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             ) as answer:
                 yield answer
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            raise self.unreachable(fault) from fault
+
+    @asynccontextmanager
+    async def tunnel(self, path: str, bearer: str) -> AsyncIterator[Tunnel]:
+        """Yield the bytes of a WebSocket. Raises DaemonUnreachable, DaemonUnproven."""
+        if self._http is None:
+            raise RuntimeError("the client is used inside its `async with`")
+        self._refuse_strangers()
+        if not self._proven:
+            await self._demand_proof()
+        try:
+            async with self._http.ws_connect(
+                self._where.url + path,
+                headers=_headers(bearer, None, None),
+                timeout=aiohttp.ClientWSTimeout(ws_close=GOODBYE),
+            ) as socket:
+                yield Tunnel(socket, str(self._where))
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
             raise self.unreachable(fault) from fault
 

@@ -127,6 +127,11 @@ BaseUrl = Annotated[
     HttpsUrl, Kind(N_("https address"), "https", _URL_EXAMPLE, _without_slash)
 ]  # paths are put after it
 UrlPath = Annotated[str, Meta(pattern=rf"\A/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?\Z"), Kind(N_("URL path"), "path", "/…")]
+UpstreamUrl = Annotated[
+    str,
+    Meta(pattern=rf"\A(?:https://{_ADDRESS}|tls://{_HOST}:{_PORT}\Z)"),
+    Kind(N_("https or tls address"), "https", f"{_URL_EXAMPLE}, tls://host:port", _without_slash),
+]
 # As browsers send it (RFC 6454), compared byte for byte: no pattern, no path, no capital letter, no default port.
 Origin = Annotated[
     str,

@@ -11,13 +11,13 @@ from msgspec import Meta
 from cardd.config.kinds import (
     DAY,
     LOCAL,
-    BaseUrl,
     Duration,
     ForwardProxy,
     HeaderName,
     HttpUrl,
     Section,
     Unfit,
+    UpstreamUrl,
     UrlPath,
     Word,
     pairs,
@@ -97,9 +97,22 @@ class Upstream(Section, frozen=True):
 
     name: str = ""
     url: Annotated[
-        BaseUrl,
+        UpstreamUrl,
         Meta(description=N_("The server's address; what a path of the relay is put after. Required.")),
     ] = ""
+    kind: Annotated[
+        Literal["https", "tls"],
+        Meta(
+            description=N_(
+                "How it is spoken to: requests of HTTP, or tls, tunnels for any protocol (mail), whose address is "
+                "tls://host:port."
+            )
+        ),
+    ] = "https"
+    starttls: Annotated[
+        Literal["none", "imap", "smtp"],
+        Meta(description=N_("The protocol of a tunnel whose server begins without TLS and is asked for it.")),
+    ] = "none"
     paths: Annotated[
         tuple[UrlPath, ...],
         Meta(
@@ -179,9 +192,13 @@ class Upstream(Section, frozen=True):
         return self.consent == "ask"
 
     def faults(self) -> Iterator[tuple[str, Unfit]]:
-        """Find an address that is missing, and headers that would forge an identity."""
+        """Find an address that is missing or of another kind, and headers that would forge an identity."""
         if not self.url:
-            yield "url", Unfit("missing", "https://…")
+            yield "url", Unfit("missing", f"{self.kind}://…")
+        elif not self.url.startswith(f"{self.kind}://"):
+            yield "url", Unfit("https", f"{self.kind}://… (kind)")
+        if self.starttls != "none" and self.kind != "tls":
+            yield "starttls", Unfit("choice", '"none" (kind)')
         yield from (("headers", Unfit("forging", name)) for name in self.headers if FORGING.fullmatch(name))
 
 

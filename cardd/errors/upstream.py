@@ -55,6 +55,19 @@ class UpstreamUnknown(UpstreamError):
     known: str = "–"  # the names that there are
 
 
+class UpstreamOfAnotherKind(UpstreamError):
+    """A tunnel is asked for to a server that is relayed to, or a request to one that has tunnels."""
+
+    code = "upstream.kind"
+    status = 409
+    title = N_("Server of another kind")
+    detail = N_("The server “{name}” is not reached this way: its kind is {kind}.")
+    remedy = N_("Reach it by the relay where its kind is https, by a tunnel where it is tls: upstreams.NAME.kind.")
+
+    name: str
+    kind: str
+
+
 class UpstreamPathRefused(UpstreamError):
     """The configuration does not allow this path of the upstream, or the path is ambiguous."""
 

@@ -23,7 +23,8 @@ from cardd.errors import (
 from cardd.http import causes, open_session
 from cardd.outward import DIRECT, Outward
 from cardd.relay.vouching import Vouching
-from cardd.tls.connector import Credentials, KeyConnector, Server
+from cardd.tls.connector import KeyConnector
+from cardd.tls.dialler import Credentials, Server
 
 Body = bytes | AsyncIterator[bytes] | None
 

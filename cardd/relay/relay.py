@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cardd.config import Upstream
 from cardd.core.lifecycle import Part
@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
 
     from cardd.relay.pool import UpstreamPool, UpstreamRequest
+    from cardd.relay.tunnels import Tunnel, TunnelPool
+    from cardd.tls.dialler import Credentials
+
+Pool = TypeVar("Pool", "UpstreamPool", "TunnelPool")
 
 STATUSES = range(200, 1000)  # no status of HTTP, or 101: nobody asked to change the protocol
 
@@ -125,7 +129,7 @@ class Relay(Part):
         self._certificates = certificates
         self._vouching = vouching
         self._clock = clock
-        self._pools: dict[tuple[str, str], UpstreamPool] = {}
+        self._pools: dict[tuple[str, str], UpstreamPool | TunnelPool] = {}
         self._opening: dict[tuple[str, str], asyncio.Lock] = {}
         self._ending = Background()
 
@@ -138,9 +142,9 @@ class Relay(Part):
         Raises SessionCannotSign, SessionLocked, the consent's, the PIN's and the card's errors, AlgorithmUnsupported,
         UpstreamError.
         """
-        self._sessions.ensure_open(session)  # it may have ended while the request's body came
-        async with self._opening.setdefault((session.id, upstream.name), asyncio.Lock()):
-            pool = self._pools.get((session.id, upstream.name)) or await self._open(session, upstream)
+        from cardd.relay.pool import UpstreamPool  # noqa: PLC0415 - the TLS library is loaded when it is first needed
+
+        pool = await self._pool(session, upstream, UpstreamPool)
         try:
             async with pool.request(sent) as answer:
                 if answer.status not in STATUSES:
@@ -151,8 +155,22 @@ class Relay(Part):
             self._sessions.ensure_open(session)  # it was we who hung up
             raise
 
+    @asynccontextmanager
+    async def tunnel(self, session: Session, upstream: Upstream) -> AsyncIterator[Tunnel]:
+        """Yield a connection to the server, which ends with the session's lock at the latest. Raises as ``request``."""
+        from cardd.relay.tunnels import TunnelPool  # noqa: PLC0415 - as above
+
+        pool = await self._pool(session, upstream, TunnelPool)
+        try:
+            async with pool.tunnel() as tunnel:
+                yield tunnel
+        except UpstreamClosed:
+            self._sessions.ensure_open(session)  # it was we who hung up
+            self._sessions.ensure_unlocked(session)
+            raise
+
     def session_locked(self, session: Session) -> None:
-        """Give no connection of the session to a new request; what is under way goes on."""
+        """Give no connection of the session to a new request; what is under way goes on, but tunnels end."""
         for pool in self._taken(session):
             self._ending.start(pool.retire())
 
@@ -166,9 +184,20 @@ class Relay(Part):
         """Wait for the connections of ended sessions to be closed."""
         await self._ending.settle()
 
-    async def _open(self, session: Session, upstream: Upstream) -> UpstreamPool:
-        from cardd.relay.pool import UpstreamPool  # noqa: PLC0415 - the TLS library is loaded when it is first needed
-        from cardd.tls.connector import Credentials  # noqa: PLC0415
+    async def _pool(self, session: Session, upstream: Upstream, kind: type[Pool]) -> Pool:
+        """Return the session's connections to this server, made when they are first wanted."""
+        self._sessions.ensure_open(session)  # it may have ended while the request's body came
+        async with self._opening.setdefault((session.id, upstream.name), asyncio.Lock()):
+            found = self._pools.get((session.id, upstream.name))
+            if isinstance(found, kind):
+                return found
+            shown = await self._shown(session, upstream)
+            made = self._pools[session.id, upstream.name] = kind(upstream, shown, self._vouching, self._outward)
+            return made
+
+    async def _shown(self, session: Session, upstream: Upstream) -> Credentials:
+        """Return the certificate that the server is shown, and the way to its key."""
+        from cardd.tls.dialler import Credentials  # noqa: PLC0415 - as above
 
         self._sessions.ensure_unlocked(session)
         credential = await self._certificates.credential(session, upstream)
@@ -178,10 +207,7 @@ class Relay(Part):
             self._sessions.ensure_usable(session)
             return await self._certificates.sign(session, upstream, algorithm, digest)
 
-        shown = Credentials(credential.certificate, credential.key.algorithms, ask, credential.chain)
-        made = UpstreamPool(upstream, shown, self._vouching, self._outward)
-        self._pools[session.id, upstream.name] = made
-        return made
+        return Credentials(credential.certificate, credential.key.algorithms, ask, credential.chain)
 
     def _check_clock(self, upstream: Upstream, status: int, headers: CIMultiDictProxy[str]) -> None:
         """Refuse a clock that is off: an assertion that one side takes for old is hard to explain otherwise."""
@@ -193,5 +219,5 @@ class Relay(Part):
         if abs(off) > upstream.clock:
             raise UpstreamClockOff(name=upstream.name, seconds=round(off), answered=status)
 
-    def _taken(self, session: Session) -> list[UpstreamPool]:
+    def _taken(self, session: Session) -> list[UpstreamPool | TunnelPool]:
         return [self._pools.pop(key) for key in list(self._pools) if key[0] == session.id]

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Literal
 from urllib.parse import unquote
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from cardd.config import Upstream
-from cardd.errors import MethodNotAllowed, UpstreamPathRefused, UpstreamUnknown
+from cardd.errors import MethodNotAllowed, UpstreamOfAnotherKind, UpstreamPathRefused, UpstreamUnknown
+
+UpstreamKind = Literal["https", "tls"]
 
 PATH_MAX = 8192
 # what a server may take for another path than we do: encoded slashes, dots and NULs, backslashes, empty segments
@@ -93,16 +96,17 @@ class Upstreams:
     def __init__(self, known: Mapping[str, Upstream]) -> None:
         self._known = known
 
-    @property
-    def names(self) -> list[str]:
-        """Return what they are called."""
-        return sorted(self._known)
+    def names(self, kind: UpstreamKind) -> list[str]:
+        """Return what those of a kind are called."""
+        return sorted(name for name, upstream in self._known.items() if upstream.kind == kind)
 
-    def named(self, name: str) -> Upstream:
-        """Return the server of this name. Raises UpstreamUnknown."""
+    def named(self, name: str, kind: UpstreamKind) -> Upstream:
+        """Return the server of this name. Raises UpstreamUnknown, UpstreamOfAnotherKind."""
         found = self._known.get(name)
         if found is None:
             raise UpstreamUnknown(name=name[:64])
+        if found.kind != kind:
+            raise UpstreamOfAnotherKind(name=name, kind=found.kind)
         return found
 
 

@@ -14,6 +14,7 @@ from cardd.errors import CarddError, UpstreamClosed, UpstreamError, UpstreamTime
 from cardd.model import Algorithm
 from cardd.outward import DIRECT, Outward, ProxyFault, open_tunnel
 from cardd.tls.engine import Engine, Resumption
+from cardd.tls.starttls import StartTls, ask_for_tls
 from cardd.tlv import encode
 from cardd.worker import Worker
 
@@ -30,7 +31,6 @@ SILENCE_LIMIT = 30.0  # for the server's next word in the handshake
 SIGNATURE_LIMIT = 600.0  # a person may have to type the PIN; the dialogs end long before
 WRITE_BUFFER = 1024 * 1024
 EARLY_MAX = 64  # pieces that may wait while the handshake is busy; nobody has so much to say there
-P = TypeVar("P", bound=asyncio.Protocol)
 
 
 def sign_here(algorithm: Algorithm, digest: bytes) -> bytes:
@@ -115,6 +115,23 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._is_ours_to_end = False
         self._fault: Exception | None = None
 
+    # --- before the handshake, where a protocol begins without TLS
+
+    async def heard(self) -> bytes:
+        """Return what the server says, never empty. Raises UpstreamTimeout, UpstreamClosed."""
+        try:
+            data = await asyncio.wait_for(self._early.get(), SILENCE_LIMIT)
+        except TimeoutError:
+            raise UpstreamTimeout(name=self._name, seconds=round(SILENCE_LIMIT)) from None
+        if not data:
+            raise UpstreamClosed(name=self._name)
+        return data
+
+    def say(self, data: bytes) -> None:
+        """Send the data as they are."""
+        if self._below is not None:
+            self._below.write(data)
+
     # --- the handshake
 
     async def handshake(self, signer: LoopSigner | None) -> None:
@@ -125,7 +142,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         try:
             while not await worker.run(step, timeout=SIGNATURE_LIMIT):
                 self._send()
-                self._engine.feed(await self._heard())
+                self._engine.feed(await self.heard())
         except UpstreamError:
             self._send()  # the alert that tells the server
             if signer is not None and signer.fault is not None:
@@ -136,15 +153,6 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                 signer.cancel()
             await worker.close(lambda: None, timeout=0.0)
         self._send()
-
-    async def _heard(self) -> bytes:
-        try:
-            data = await asyncio.wait_for(self._early.get(), SILENCE_LIMIT)
-        except TimeoutError:
-            raise UpstreamTimeout(name=self._name, seconds=round(SILENCE_LIMIT)) from None
-        if not data:
-            raise UpstreamClosed(name=self._name)
-        return data
 
     def serve(self, above: asyncio.Protocol) -> None:
         """Hand the connection to the protocol above."""
@@ -289,14 +297,15 @@ async def connect(
     port: int,
     engine: Engine,
     name: str,
-    above: P,
+    above: asyncio.Protocol,
     *,
     signer: LoopSigner | None,
     on_resumable: Callable[[Resumption], None],
     outward: Outward = DIRECT,
     patience: float,
-) -> P:
-    """Return the protocol ``above``, connected. Raises UpstreamError, and what the signature raised."""
+    starttls: StartTls = "none",
+) -> TlsTransport:
+    """Return the connection, handed to ``above``. Raises UpstreamError, and what the signature raised."""
     transport = TlsTransport(engine, name, on_resumable)
     try:
         await _reach(transport, host, port, outward, patience)
@@ -309,9 +318,11 @@ async def connect(
         why = "blocked" if fault.errno in BLOCKED else fault.strerror or type(fault).__name__
         raise UpstreamUnreachable(name=name, why=why) from fault
     try:
+        if starttls != "none":
+            await ask_for_tls(starttls, transport, name)
         await transport.handshake(signer)
     except BaseException:
         transport.abort()
         raise
     transport.serve(above)
-    return above
+    return transport

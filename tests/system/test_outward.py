@@ -25,7 +25,8 @@ from cardd.outward import DIRECT, Outward, Proxy, ProxyFault, open_tunnel
 from cardd.system.audit_sinks import AuditSinks
 from cardd.system.outgoing import PASSWORD as SECRET
 from cardd.system.outgoing import RevocationHttp, TimestampHttp, outward_of
-from cardd.tls.connector import KeyConnector, Server
+from cardd.tls.connector import KeyConnector
+from cardd.tls.dialler import Server
 from tests.api.ecps import LOGIN, Place, ends_in, pair, workbench_at
 from tests.rig.forward import ELSEWHERE, PASSWORD, USER, Tinyproxy, is_installed, saying
 from tests.rig.memory import MemorySecrets

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from cardd.errors import CarddError
 from cardd.model import Algorithm
-from cardd.tls.connector import Credentials
+from cardd.tls.dialler import Credentials
 from tests.rig.nginx import Pair
 
 PADDINGS = {Algorithm.RS256: padding.PKCS1v15(), Algorithm.PS256: padding.PSS(padding.MGF1(SHA256()), 32)}

@@ -30,7 +30,8 @@ from cardd.errors import (
 )
 from cardd.model import Algorithm
 from cardd.tls.connection import LoopSigner, sign_here
-from cardd.tls.connector import KeyConnector, Server
+from cardd.tls.connector import KeyConnector
+from cardd.tls.dialler import Server
 from tests.rig.middleman import Middleman, middleman
 from tests.rig.nginx import Pair, expired, issued
 from tests.rig.ports import free_port

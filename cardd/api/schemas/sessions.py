@@ -143,9 +143,10 @@ class SessionAnswer(Answer):
 
 
 class UpstreamsAnswer(Answer):
-    """The names of the servers to which requests can be relayed, as the configuration has them."""
+    """The names of the servers to which requests can be relayed, and of those that have tunnels, as configured."""
 
     upstreams: list[str]
+    tunnels: list[str]
 
 
 class PscTokenAnswer(Answer):

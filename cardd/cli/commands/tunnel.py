@@ -1,8 +1,9 @@
-"""``cardctl tunnel``: a configured server for programs that speak plain HTTP, with the session's certificate.
+"""``cardctl tunnel``: a configured server for programs that speak HTTP without TLS, with the session's certificate.
 
-A listener on this machine's own addresses puts every request through the daemon's relay. Whoever reaches it acts with
-the card, so it answers to programs of the user who started it, and to no browser: a page could make a browser ask it
-(CSRF, DNS rebinding), and would show itself by ``Origin``, ``Sec-Fetch-…`` or ``Host``.
+Servers of the kind ``tls`` have raw tunnels (``cardd.cli.raw_tunnel``). For the others, a listener on this machine's
+own addresses puts every request through the daemon's relay. Whoever reaches it acts with the card, so it answers to
+programs of the user who started it, and to no browser: a page could make a browser ask it (CSRF, DNS rebinding), and
+would show itself by ``Origin``, ``Sec-Fetch-…`` or ``Host``.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 from aiohttp import ClientError, ClientResponse, web
 from multidict import CIMultiDict
 
 from cardd.cli.command import Command, Context
+from cardd.cli.failures import sentences
 from cardd.cli.parser import Exit, Parser
+from cardd.cli.raw_tunnel import RawTunnel
 from cardd.cli.waiting import until_told
 from cardd.client import Session
 from cardd.errors import CarddError, InvalidRequest, UpstreamUnknown
@@ -53,21 +57,31 @@ async def _tunnel(context: Context) -> int:
     opened = context.remembered.open_session()
     async with context.client(context.remembered.secret) as cardd:
         session = cardd.session(*opened)
-        known = await session.upstreams()  # a session that has ended is told now, not at the first request
-        if name not in known:
-            raise UpstreamUnknown(name=name, known=", ".join(known) or "–")
-        await until_told(_serve(context, _Tunnel(session, name), host, port))
+        # a session that has ended is told now, not at the first request
+        relayed, raw = await session.upstreams(), await session.tunnels()
+        if name in raw:
+            tell = partial(_tell, context)
+            await until_told(_serve(context, RawTunnel(session, name, tell), host, port))
+        elif name in relayed:
+            await until_told(_serve(context, _Tunnel(session, name), host, port))
+        else:
+            raise UpstreamUnknown(name=name, known=", ".join(sorted({*relayed, *raw})) or "–")
     return Exit.OK
 
 
-async def _serve(context: Context, tunnel: _Tunnel, host: str, port: int) -> None:
-    async with tunnel.listening(host, port) as taken:
-        url, name = f"http://{f'[{host}]' if ':' in host else host}:{taken}", context.arguments.name
+async def _serve(context: Context, tunnel: _Tunnel | RawTunnel, host: str, port: int) -> None:
+    async with tunnel.listening(HOSTS[host], port) as taken:
+        url, name = f"{tunnel.scheme}://{f'[{host}]' if ':' in host else host}:{taken}", context.arguments.name
         context.answer(
             {"url": url, "upstream": name},
             [_("{url} leads to “{name}” with your certificate; Ctrl-C ends it.", context.language, url=url, name=name)],
         )
         await asyncio.get_running_loop().create_future()
+
+
+def _tell(context: Context, error: CarddError) -> None:
+    """Tell why a connection ended; the tunnel goes on."""
+    context.terminal.tell(sentence for sentence in sentences(error, context.language) if sentence)
 
 
 def _place(given: str) -> tuple[str, int]:
@@ -82,20 +96,22 @@ def _place(given: str) -> tuple[str, int]:
 class _Tunnel:
     """One listener for one upstream and one session."""
 
+    scheme = "http"
+
     def __init__(self, session: Session, upstream: str) -> None:
         self._session = session
         self._upstream = upstream
         self._hosts: frozenset[str] = frozenset()
 
     @asynccontextmanager
-    async def listening(self, host: str, port: int) -> AsyncIterator[int]:
-        """Serve inside the ``async with``; ``host`` is a key of ``HOSTS``. Gives the port. Raises OSError."""
+    async def listening(self, address: str, port: int) -> AsyncIterator[int]:
+        """Serve inside the ``async with``. Gives the port. Raises OSError."""
         # a program that hangs up ends its request here too: the daemon then sends nothing after a PIN typed later
         server = web.Server(self._answer, handler_cancellation=True, access_log=None, auto_decompress=False)
         runner = web.ServerRunner(server)
         await runner.setup()
         try:
-            await web.TCPSite(runner, HOSTS[host], port).start()
+            await web.TCPSite(runner, address, port).start()
             taken = int(runner.addresses[0][1])
             self._hosts = frozenset(f"{name}:{taken}" for name in ("127.0.0.1", "localhost", "[::1]"))
             yield taken

@@ -134,7 +134,8 @@ def _end_of(der: bytes) -> ProofEnd:
 
 def _connectors(key: ServiceKey, authorities: Path | None, outward: Outward) -> Connectors:
     """Return makers of TLS connections whose key signs where it is."""
-    from cardd.tls.connector import Credentials, KeyConnector, Server  # noqa: PLC0415 - where a token is configured
+    from cardd.tls.connector import KeyConnector  # noqa: PLC0415 - where a token is configured
+    from cardd.tls.dialler import Credentials, Server  # noqa: PLC0415 - where a token is configured
 
     shown = Credentials(key.credential.certificate, key.credential.key.algorithms, key.ask)
     return lambda host, port: KeyConnector(Server(METHOD, host, port, authorities), shown, outward)

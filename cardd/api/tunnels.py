@@ -1,0 +1,99 @@
+"""GET …/tunnels/{name}: a WebSocket whose binary messages are the bytes of a connection to a configured server.
+
+The WebSocket is there before the server is reached, since libraries hide why one was refused: the close with ``FAILED``
+says by its reason, an error's code, why there is no tunnel, or none any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiohttp import WSMsgType, web
+
+from cardd.api.call import Call
+from cardd.config import Upstream
+from cardd.errors import CarddError, InvalidRequest
+
+if TYPE_CHECKING:
+    from cardd.relay.tunnels import Tunnel
+
+DONE, FAILED = 1000, 4000
+MESSAGE_MAX = 1024 * 1024
+GOODBYE = 1.0  # seconds for the program's own
+AHEAD = 4  # messages that may wait for the server
+
+Messages = asyncio.Queue[bytes]
+
+
+async def dig(call: Call) -> web.StreamResponse:
+    """Carry bytes both ways until either side leaves, or the session is locked or ends."""
+    upstream = call.parts.relay.upstreams.named(call.path["name"], "tls")
+    if call.http.headers.get("Upgrade", "").strip().lower() != "websocket":
+        raise InvalidRequest(where="Upgrade", why="expected", expected="websocket")
+    socket = web.WebSocketResponse(compress=False, max_msg_size=MESSAGE_MAX, timeout=GOODBYE)
+    # aiohttp writes subprotocols that it does not know to its log: a client's secret might be one
+    if not socket.can_prepare(call.http) or "Sec-WebSocket-Protocol" in call.http.headers:
+        raise InvalidRequest(where="Upgrade", why="handshake")
+    socket.headers.update(call.headers)
+    await socket.prepare(call.http)
+    code, reason = await _carried(call, upstream, socket)
+    await socket.close(code=code, message=reason.encode())
+    return socket
+
+
+async def _carried(call: Call, upstream: Upstream, socket: web.WebSocketResponse) -> tuple[int, str]:
+    """Return how the WebSocket is to be closed, once the tunnel is over."""
+    said, is_open = Messages(AHEAD), asyncio.Event()
+    hearing = asyncio.ensure_future(_hear(socket, said))
+    carrying = asyncio.ensure_future(_carry(call, upstream, socket, said, is_open))
+    try:
+        await asyncio.wait((hearing, carrying), return_when=asyncio.FIRST_COMPLETED)
+        if not is_open.is_set() and not carrying.done():
+            carrying.cancel()  # the program gave up while a person was asked
+            await asyncio.wait((carrying,))
+            return DONE, ""
+        await carrying
+    except CarddError as error:
+        return FAILED, error.code
+    except ConnectionError:
+        pass  # the program has left
+    finally:
+        hearing.cancel()
+        carrying.cancel()
+        await asyncio.gather(hearing, carrying, return_exceptions=True)
+    return DONE, ""
+
+
+async def _hear(socket: web.WebSocketResponse, said: Messages) -> None:
+    """Keep what the program says, in its order; b"" once it has left."""
+    while (message := await socket.receive()).type is WSMsgType.BINARY:
+        if message.data:
+            await said.put(message.data)
+    await said.put(b"")
+
+
+async def _carry(
+    call: Call, upstream: Upstream, socket: web.WebSocketResponse, said: Messages, is_open: asyncio.Event
+) -> None:
+    async with call.parts.relay.tunnel(call.session, upstream) as tunnel:
+        is_open.set()
+        tasks = (asyncio.ensure_future(_down(tunnel, socket)), asyncio.ensure_future(_up(said, tunnel)))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _down(tunnel: Tunnel, socket: web.WebSocketResponse) -> None:
+    while data := await tunnel.read():
+        await socket.send_bytes(data)
+
+
+async def _up(said: Messages, tunnel: Tunnel) -> None:
+    while data := await said.get():
+        await tunnel.write(data)

@@ -1,0 +1,131 @@
+"""Connections to one server, for any protocol: the key is asked once, later ones resume its TLS session."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from cardd.model import Algorithm
+from cardd.outward import DIRECT, Outward
+from cardd.tls.connection import Ask, LoopSigner, connect, sign_here
+from cardd.tls.context import ShownCertificate, TlsContext
+from cardd.tls.engine import Engine, Resumption
+from cardd.tls.starttls import StartTls
+
+TICKET_WAIT = 0.25  # for a TLS 1.3 server's ticket, where a second connection is wanted at once
+
+Vouch = Callable[[Sequence[bytes], bytes], Awaitable[None]]  # the path, and the OCSP answer that was stapled
+P = TypeVar("P", bound=asyncio.Protocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The other end: its name in errors, its address, and whom to trust there (see ``TlsContext``).
+
+    ``patience`` is for how many seconds a TCP connection to it, or to the proxy before it, is waited for; ``starttls``
+    is the protocol that asks for TLS on a connection that begins without.
+    """
+
+    name: str
+    host: str
+    port: int
+    authorities: Path | None = None
+    minimum: Literal["1.2", "1.3"] = "1.2"
+    patience: float = 10.0
+    starttls: StartTls = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The certificate that is shown, with its chain, and the key behind it: ``ask`` has a SHA-256 digest signed."""
+
+    certificate: bytes
+    algorithms: tuple[Algorithm, ...]
+    ask: Ask
+    chain: tuple[bytes, ...] = ()
+
+
+class Dialler:
+    """Makes the connections. ``vouch`` is given the path that each full handshake has verified, and what was stapled.
+
+    Nothing is sent before ``vouch`` returns; what it raises ends the connection. Raises what ``TlsContext`` raises.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        credentials: Credentials | None,
+        outward: Outward = DIRECT,
+        *,
+        vouch: Vouch | None = None,
+    ) -> None:
+        self._server = server
+        self._outward = outward
+        self._credentials = credentials
+        self._vouch = vouch
+        shown = (
+            ShownCertificate(credentials.certificate, credentials.algorithms, sign_here, credentials.chain)
+            if credentials
+            else None
+        )
+        besides = None if server.authorities else outward.authorities
+        self._context = TlsContext(shown, authorities=server.authorities, besides=besides, minimum=server.minimum)
+        self._turn = asyncio.Lock()
+        self._resumption: Resumption | None = None
+        self._resumable = asyncio.Event()
+        self._live: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+        self._was_asked = False
+
+    async def cut(self) -> None:
+        """End every connection now."""
+        for transport in list(self._live):
+            transport.abort()
+        await asyncio.sleep(0)  # for the loop to tell who reads from one
+
+    async def dial(self, make: Callable[[], P]) -> P:
+        """Return a protocol, connected. Raises UpstreamError, and what the key and ``vouch`` raised."""
+        async with self._turn:
+            await self._ticket()
+            return await self._dial(make())
+
+    async def _ticket(self) -> None:
+        """Wait a moment, once, for what a full handshake may bring, instead of asking the key again."""
+        if self._was_asked and self._resumption is None and not self._resumable.is_set():
+            try:
+                await asyncio.wait_for(self._resumable.wait(), TICKET_WAIT)
+            except TimeoutError:
+                self._resumable.set()  # this server gives none: nobody else waits for it
+
+    async def _dial(self, above: P) -> P:
+        server = self._server
+        engine = Engine(self._context, server.host, server.name, self._resumption)
+        transport = await connect(
+            server.host,
+            server.port,
+            engine,
+            server.name,
+            above,
+            signer=LoopSigner(self._credentials.ask) if self._credentials else None,
+            on_resumable=self._keep,
+            outward=self._outward,
+            patience=server.patience,
+            starttls=server.starttls,
+        )
+        self._live.add(transport)
+        self._was_asked |= not engine.is_resumed
+        if self._vouch is not None and not engine.is_resumed:
+            try:
+                await self._vouch(engine.path, engine.stapled)
+            except BaseException:
+                self._resumption = None
+                transport.abort()
+                raise
+        return above
+
+    def _keep(self, resumption: Resumption) -> None:
+        self._resumption = resumption
+        self._resumable.set()
