@@ -164,6 +164,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._tell_resumable()
         while not self._early.empty():
             self.data_received(self._early.get_nowait())
+        self._deliver()  # a server that speaks first may have spoken in the handshake's last flight
 
     # --- asyncio.Protocol: what the TCP transport tells
 
