@@ -94,7 +94,7 @@ def ask(site: Site, session: Session, count: int = 20) -> str:
 
 
 @pytest.mark.parametrize(
-    ("kind", "pin", "can_1_3"), [("cps3", "1234", False), ("cps4", "1234", False), ("pkcs11", softhsm.PIN, True)]
+    ("kind", "pin", "can_1_3"), [("cps3", "1234", False), ("cps4", "1234", True), ("pkcs11", softhsm.PIN, True)]
 )
 def test_each_key_serves_many_requests_with_one_signature(site: Site, kind: str, pin: str, *, can_1_3: bool) -> None:
     station = site.station
