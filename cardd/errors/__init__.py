@@ -83,7 +83,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · TlsUnavailable, UpstreamUnknown, UpstreamPathRefused, UpstreamUnreachable, UpstreamTimeout,
               UpstreamUntrusted, UpstreamCertificateWeak, UpstreamRefusedUs, UpstreamTlsFailed, UpstreamClosed,
               UpstreamGarbled, UpstreamAnswerTooLarge, UpstreamClockOff, UpstreamProduction, UpstreamRevoked,
-              UpstreamNotVouchedFor
+              UpstreamNotVouchedFor, UpstreamOfAnotherKind
         · SystemFault (system.py)
             · ConfigInvalid, AddressInUse, SimulatorsMissing, PolicyUnreadable, HttpsNotMade, CertutilMissing,
               TrustStoreRefused, ClientModuleMissing, RegistrationUnreadable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -53,6 +54,22 @@ def test_what_root_registers_for_the_machine_is_found_and_taken_out_exactly(tmp_
         timeout=60,
     )
     assert ran.stdout.endswith("undone\n"), ran.stdout + ran.stderr
+
+
+@AS_ROOT
+def test_nothing_is_registered_where_the_module_is_not_installed() -> None:
+    module = client()
+    assert module is not None
+    without = 'mount -t tmpfs none "$1"; shift; exec "$@"'
+    command = [sys.executable, "-m", "cardd.cli.cardctl", "--json", "pkcs11", "register"]
+    ran = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", without, "bash", str(module.parent), *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ran.returncode, json.loads(ran.stdout or ran.stderr)["error"]["code"]) == (1, "pkcs11.client_missing")
 
 
 @pytest.fixture
