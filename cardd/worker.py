@@ -29,6 +29,19 @@ def post(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(callback)
 
 
+async def until_one_ends(*works: Coroutine[object, object, None]) -> None:
+    """Run all until one of them ends, and give the others up. Raises what that one raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class Background:
     """Tasks that are held while they run: the event loop alone would let them be collected. A failure is logged."""
 

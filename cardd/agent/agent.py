@@ -28,6 +28,7 @@ from cardd.errors import CarddError, PromptUnavailable
 from cardd.i18n import language_of, locale_of
 from cardd.model import Question
 from cardd.secret import Secret
+from cardd.worker import until_one_ends
 
 SOCKET = "/run/cardd/agent.sock"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two attempts to reach a daemon that is not there, or refuses
@@ -163,13 +164,8 @@ async def _skip_lines(pinentry: socket.socket, count: int) -> None:
 
 async def _splice(daemon: socket.socket, pinentry: socket.socket) -> None:
     """Pass bytes both ways until one side ends."""
-    ways = [asyncio.ensure_future(_pass(daemon, pinentry)), asyncio.ensure_future(_pass(pinentry, daemon))]
-    try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
+    with contextlib.suppress(OSError):
+        await until_one_ends(_pass(daemon, pinentry), _pass(pinentry, daemon))
 
 
 async def _pass(source: socket.socket, target: socket.socket) -> None:

@@ -14,6 +14,7 @@ from aiohttp import WSMsgType, web
 from cardd.api.call import Call
 from cardd.config import Upstream
 from cardd.errors import CarddError, InvalidRequest
+from cardd.worker import until_one_ends
 
 if TYPE_CHECKING:
     from cardd.relay.tunnels import Tunnel
@@ -78,15 +79,7 @@ async def _carry(
 ) -> None:
     async with call.parts.relay.tunnel(call.session, upstream) as tunnel:
         is_open.set()
-        tasks = (asyncio.ensure_future(_down(tunnel, socket)), asyncio.ensure_future(_up(said, tunnel)))
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await until_one_ends(_down(tunnel, socket), _up(said, tunnel))
 
 
 async def _down(tunnel: Tunnel, socket: web.WebSocketResponse) -> None:

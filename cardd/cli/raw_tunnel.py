@@ -17,6 +17,7 @@ from cardd.client import Session
 from cardd.client.tunnel import Tunnel
 from cardd.errors import CarddError
 from cardd.system.peer import peer_of
+from cardd.worker import until_one_ends
 
 PIECE = 64 * 1024
 OF_BROWSERS = re.compile(rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE|PRI) |[\x00\x16]", re.IGNORECASE)
@@ -69,15 +70,7 @@ class RawTunnel:
 
 async def _carry(tunnel: Tunnel, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Return when either side has left, or began as no program may."""
-    both = (asyncio.ensure_future(_down(tunnel, writer)), asyncio.ensure_future(_up(reader, tunnel)))
-    try:
-        done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in both:
-            task.cancel()
-        await asyncio.gather(*both, return_exceptions=True)
+    await until_one_ends(_down(tunnel, writer), _up(reader, tunnel))
 
 
 async def _down(tunnel: Tunnel, writer: asyncio.StreamWriter) -> None:
