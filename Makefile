@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox first-day demo demo-web test attack coverage check texts screenshots packages bench fuzz lock clean
+.PHONY: help setup sandbox first-day demo demo-web test attack coverage check texts screenshots man packages bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -57,6 +57,10 @@ texts: setup ## bring the French .po files and docs/errors.md to the sentences o
 
 screenshots: setup ## the pictures of docs/images, of a simulated workstation in Chromium
 	@$(RUN) tests.rig.screenshots docs/images
+
+man: setup ## the man pages, in English and French, and the completions of bash, zsh and fish, into build/
+	@.venv/bin/python .make/man.py build/man
+	@.venv/bin/python .make/completions.py build/completions
 
 packages: setup ## what is installed elsewhere, into dist/: the wheels, and the libraries for makers
 	@.make/packages.sh

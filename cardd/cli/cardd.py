@@ -87,6 +87,7 @@ class CleanFormatter(logging.Formatter):
 def command_line(language: str) -> Parser:
     """Return the grammar of the command line."""
     parser = Parser(language=language, prog="cardd")
+    parser.description = N_("The local service that owns a health professional's cards, PIN and sessions.")
     run = parser.branches("command")("run", N_("run the service in the foreground"))
     run.add_argument("--config", metavar=PATH, type=Path, help=N_("a configuration file, in place of /etc/cardd"))
     run.add_argument(

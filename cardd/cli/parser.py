@@ -131,7 +131,8 @@ class Parser(argparse.ArgumentParser):
 
     def _told(self, groups: dict[str, str]) -> dict[str, str]:
         """Return what argparse quotes, with the names of positional arguments in the language."""
-        return {name: ", ".join(_(part, self.language) for part in told.split(", ")) for name, told in groups.items()}
+        what = ", ".join(_(part, self.language) for part in groups.get("what", "").split(", "))
+        return groups | ({"what": what} if "what" in groups else {})
 
 
 def wanted_language(arguments: list[str]) -> str:
@@ -188,6 +189,8 @@ def _formatter(language: str) -> type[argparse.HelpFormatter]:
 
         def _metavar_formatter(self, action: argparse.Action, default_metavar: str) -> Callable[[int], tuple[str, ...]]:
             told = super()._metavar_formatter(action, default_metavar)
+            if action.metavar == action.dest:  # a command's name, or a variant's: typed as it stands
+                return told
             return lambda size: tuple(_(name, language) for name in told(size))
 
     return Formatter
