@@ -100,6 +100,7 @@ FIELDS = {
 # what the system says in English only
 FAULTS = {
     errno.EACCES: N_("you may not do that"),
+    errno.EAGAIN: N_("another command is at work there; try again"),
     errno.EEXIST: N_("it is there already"),
     errno.EISDIR: N_("it is a folder"),
     errno.ENOENT: N_("there is no such file or folder"),

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import time
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
+PATIENCE = 10.0  # seconds for another command of ours
 FILE_MODE, FOLDER_MODE = 0o644, 0o755  # of what all may read
 
 
 def content(file: Path) -> bytes | None:
     """Return what a file holds; None where there is none."""
     return file.read_bytes() if file.is_file() else None
+
+
+def modified(file: Path) -> int | None:
+    """Return when a file was changed last, in nanoseconds; None where there is none."""
+    return file.stat().st_mtime_ns if file.is_file() else None
 
 
 def digest(held: bytes) -> str:
@@ -35,21 +45,87 @@ def missing(folder: Path) -> Iterator[Path]:
     yield from reversed([path for path in (folder, *folder.parents) if not path.exists()])
 
 
-def restore(file: Path, held: bytes | None) -> None:
-    """Have the file hold this, or be gone for None."""
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other commands of ours from what is below the folder meanwhile. Raises OSError, also after ``PATIENCE``.
+
+    The lock is on the folder itself, so that no file is left of it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as fault:
+            if time.monotonic() > end:
+                raise BlockingIOError(fault.errno, fault.strerror, str(folder)) from None
+            time.sleep(0.02)
+        except OSError:
+            return  # NFS locks no folder
+        else:
+            return
+
+
+def restore(file: Path, held: bytes | None, modified: int | None = None) -> None:
+    """Have the file hold this, or be gone for None; what a write that was killed has left goes too."""
+    file = file.resolve()
     if held is None:
-        file.resolve().unlink(missing_ok=True)
-    else:
+        if file.is_file():
+            file.unlink()
+    elif held != content(file):
         write(file, held)
+        if modified is not None:
+            os.utime(file, ns=(modified, modified))
+    if _part(file).is_symlink() or _part(file).exists():
+        _part(file).unlink()
 
 
 def write(file: Path, held: bytes, mode: int = FILE_MODE, folder_mode: int = FOLDER_MODE) -> None:
-    """Write a file whole; a link stays one, and what it leads to is written. The modes are those of what is made."""
+    """Write a file whole; a link stays one, and what it leads to is written. The modes are those of what is made.
+
+    An owner and modes that are there stay. Raises OSError, which names the file.
+    """
     file = file.resolve()
-    for folder in missing(file.parent):
-        folder.mkdir(mode=folder_mode)
-        folder.chmod(folder_mode)
-    part = file.with_name(f".{file.name}.cardd")
-    part.write_bytes(held)
-    part.chmod(file.stat().st_mode & 0o7777 if file.exists() else mode)
-    part.replace(file)
+    made = list(missing(file.parent))
+    try:
+        for folder in made:
+            folder.mkdir(mode=folder_mode)
+            folder.chmod(folder_mode)
+        _write_part(file, held, mode)
+        _part(file).replace(file)
+    except OSError as fault:
+        with suppress(OSError):
+            _part(file).unlink(missing_ok=True)
+        drop(made)
+        raise OSError(fault.errno, fault.strerror, str(file)) from fault
+
+
+def drop(folders: Iterable[str | Path]) -> None:
+    """Remove folders that were made, named outermost first; one in which somebody has put something stays."""
+    for folder in reversed(list(folders)):
+        with suppress(OSError):
+            Path(folder).rmdir()
+
+
+def _write_part(file: Path, held: bytes, mode: int) -> None:
+    _part(file).unlink(missing_ok=True)  # a killed command's, or a link that somebody put there
+    with os.fdopen(os.open(_part(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as part:
+        part.write(held)
+        part.flush()
+        found = file.stat() if file.exists() else None
+        if found is not None and os.geteuid() == 0:
+            os.fchown(part.fileno(), found.st_uid, found.st_gid)
+        os.fchmod(part.fileno(), found.st_mode & 0o7777 if found is not None else mode)
+        os.fsync(part.fileno())
+
+
+def _part(file: Path) -> Path:
+    return file.with_name(f".{file.name}.cardd")

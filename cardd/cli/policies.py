@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cardd.cli.kept_files import as_text, content, digest, from_text, restore, write
+from cardd.cli.kept_files import alone, as_text, content, digest, from_text, restore, write
 from cardd.errors import InvalidRequest, PolicyUnreadable
 
 RECORD = "etc/cardd/browser-policies.json"  # what was there before
@@ -210,6 +210,15 @@ class Policies:
         devices: Callable[[dict[str, str]], dict[str, str]],
     ) -> None:
         """Bring each place to what comes of the sites and devices that were put in; the record goes before files."""
+        with alone(self._root):
+            self._change_alone(places, sites, devices)
+
+    def _change_alone(
+        self,
+        places: Iterable[Place],
+        sites: Callable[[list[str]], list[str]],
+        devices: Callable[[dict[str, str]], dict[str, str]],
+    ) -> None:
         record = self._record()
         changes = [change for place in places for change in self._changes(place, record, sites, devices)]
         for file, _, _ in changes:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from cardd.cli.kept_files import as_text, content, digest, from_text, missing, restore, write
+from cardd.cli.kept_files import alone, as_text, content, digest, drop, from_text, missing, modified, restore, write
 from cardd.cli.trust_stores import DATABASE, nss_stores
 from cardd.errors import RegistrationUnreadable
 
@@ -28,6 +27,8 @@ CLIENTS = (
 MODULE = "pkcs11/modules/cardd.module"
 ENVIRONMENT = "environment.d/60-cardd.conf"
 SSH = "etc/ssh/ssh_config.d/cardd.conf"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Place:
         """Return ``registered``, ``absent`` or ``other``, for a file of that name that is not ours."""
         now = content(self.file)
         if now is None:
-            return "absent"
+            return "other" if self.file.exists() else "absent"  # a folder or a pipe
         if self.is_own:
             return "registered" if now == self.part.encode() else "other"
         return "registered" if self.part.encode() in now else "absent"
@@ -52,12 +53,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What a file held (base64; None where there was none), the hash of what our part made of it, the folders made."""
+    """What a file held (base64; None where there was none), the hash of what our part made of it, the folders made.
+
+    ``modified`` is when it had been changed last, in nanoseconds.
+    """
 
     before: str | None
     after: str
     part: str
     folders: list[str]
+    modified: int | None = None
 
 
 def client(root: Path = Path("/")) -> Path | None:
@@ -90,63 +95,100 @@ def _environment(socket: Path) -> str:
 
 
 class Registration:
-    """What was put into places, by a record. Raises RegistrationUnreadable, and OSError for what may not be written."""
+    """What was put into places, by a record; two commands at once below ``base`` take turns.
 
-    def __init__(self, record: Path) -> None:
+    Raises RegistrationUnreadable, and OSError where nothing at all can be done.
+    """
+
+    def __init__(self, record: Path, base: Path) -> None:
         self._file = record
+        self._base = base
 
-    def put(self, place: Place) -> None:
-        """Put our part in, unless it is there; a file of our name that is somebody else's stays."""
+    def put(self, places: Iterable[Place]) -> list[OSError]:
+        """Put our part into each place, unless it is there; return what kept us from some.
+
+        A file of our name that is somebody else's stays.
+        """
+        with alone(self._base):
+            return _each(self._put, places)
+
+    def take_out(self) -> list[OSError]:
+        """Put back what was there in all files of the record; return what kept us from some.
+
+        Our part is cut out of those changed since.
+        """
+        with alone(self._base):
+            return _each(self._undo, list(self._record()))
+
+    def _put(self, place: Place) -> None:
         if place.state() == "registered":
             return
-        self._undo([str(place.file)])  # ours of another socket or module
+        self._undo(str(place.file))  # ours of another socket or module
         if place.state() == "other":
             return
         record, before = self._record(), content(place.file)
         text = place.part.encode()
         held = text if place.is_own else _joined(before or b"", text)
         folders = [str(folder) for folder in missing(place.file.parent)]
-        record[str(place.file)] = _Before(as_text(before), digest(held), place.part, folders)
-        self._keep(record)  # before the file: what is half done can be undone
+        kept = _Before(as_text(before), digest(held), place.part, folders, modified(place.file))
+        self._keep({**record, str(place.file): kept})  # before the file: what is half done can be undone
         _write(place.file, held)
 
-    def take_out(self) -> None:
-        """Put back what was there in all files of the record; our part is cut out of those changed since."""
-        self._undo(self._record())
-
-    def _undo(self, names: Iterable[str]) -> None:
+    def _undo(self, name: str) -> None:
         record = self._record()
-        for name in [name for name in names if name in record]:
-            file, kept = Path(name), record[name]
-            restore(file, _without(content(file), kept))
-            for folder in reversed(kept.folders):
-                with suppress(OSError):  # somebody has put something there
-                    Path(folder).rmdir()
-            del record[name]
-            self._keep(record)
+        if name not in record:
+            return
+        file, kept = Path(name), record.pop(name)
+        left = _without(content(file), kept)
+        restore(file, left, kept.modified if as_text(left) == kept.before else None)
+        drop(kept.folders)
+        self._keep(record)
 
     def _record(self) -> dict[str, _Before]:
-        held = content(self._file)
         try:
-            found = json.loads(held)["files"] if held else {}
-            return {name: _recorded(one) for name, one in found.items()}
-        except (AttributeError, KeyError, TypeError, ValueError):
+            return {name: _recorded(one) for name, one in self._document().get("files", {}).items()}
+        except (AttributeError, TypeError, ValueError):
             raise RegistrationUnreadable(file=str(self._file)) from None
 
+    def _document(self) -> dict[str, Any]:
+        """Return the record as it is written, with the folders that were made for it."""
+        held = content(self._file)
+        if held is None:
+            return {"folders": [str(folder) for folder in missing(self._file.parent)]}
+        try:
+            found = json.loads(held)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or "files" not in found:
+            raise RegistrationUnreadable(file=str(self._file))
+        return found
+
     def _keep(self, record: dict[str, _Before]) -> None:
+        folders = self._document().get("folders", [str(self._file.parent)])
         if record:
-            told = {"format": 1, "files": {name: asdict(one) for name, one in record.items()}}
-            _write(self._file, json.dumps(told, indent=2).encode() + b"\n")
+            files = {name: asdict(one) for name, one in record.items()}
+            _write(self._file, json.dumps({"format": 1, "folders": folders, "files": files}, indent=2).encode() + b"\n")
         else:
-            self._file.unlink(missing_ok=True)
-            with suppress(OSError):  # it has more in it
-                self._file.parent.rmdir()
+            restore(self._file, None)
+            drop(folders)
+
+
+def _each(work: Callable[[T], None], things: Iterable[T]) -> list[OSError]:
+    """Do the work with each; return what kept us from some: one folder that is read-only keeps nothing else back."""
+    faults = []
+    for thing in things:
+        try:
+            work(thing)
+        except OSError as fault:
+            faults.append(fault)
+    return faults
 
 
 def _recorded(one: dict[str, Any]) -> _Before:
     """Return what was kept of a file. Raises TypeError, ValueError for what we never wrote."""
     kept = _Before(**one)
-    if not all(isinstance(text, str) for text in (kept.before or "", kept.after, kept.part, *kept.folders)):
+    texts = (kept.before or "", kept.after, kept.part, *kept.folders)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(kept.modified or 0, int):
         raise TypeError("text")
     from_text(kept.before)
     return kept

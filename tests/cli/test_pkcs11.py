@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,17 +85,18 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def _tree(home: Path) -> dict[str, tuple[int, bytes | None]]:
-    return {
-        str(path.relative_to(home)): (path.stat().st_mode, path.read_bytes() if path.is_file() else None)
-        for path in home.rglob("*")
-    }
+def _tree(home: Path) -> dict[str, object]:
+    return {str(path.relative_to(home)): _seen(path) for path in home.rglob("*")}
+
+
+def _seen(path: Path) -> object:
+    found = path.stat()
+    return (found.st_mode, path.read_bytes(), found.st_mtime_ns) if path.is_file() else found.st_mode
 
 
 def _register(home: Path) -> Registration:
-    registration = Registration(home.parent / "state/pkcs11.json")
-    for place in _places(home):
-        registration.put(place)
+    registration = Registration(home / ".local/state/cardd/pkcs11.json", home)
+    assert registration.put(_places(home)) == []
     return registration
 
 
@@ -155,6 +157,41 @@ def test_p11_kit_finds_what_a_user_registered(home: Path, tmp_path: Path) -> Non
     assert "cardd:" in listed.stdout + listed.stderr
 
 
+def test_commands_at_once_lose_no_record(home: Path) -> None:
+    before, places = _tree(home), _places(home)
+    registrations = [Registration(home / ".local/state/cardd/pkcs11.json", home) for _ in places]
+    with ThreadPoolExecutor(len(places)) as pool:
+        assert list(pool.map(lambda one, place: one.put([place]), registrations, places)) == [[] for _ in places]
+    assert {place.state() for place in places} == {"registered"}
+    registrations[0].take_out()
+    assert _tree(home) == before
+
+
+@NEEDS_NSS
+def test_a_place_that_cannot_be_written_keeps_no_other_back(home: Path) -> None:
+    (home / ".config/pkcs11").write_text("no folder")
+    before = _tree(home)
+    registration = Registration(home / ".local/state/cardd/pkcs11.json", home)
+    (fault,) = registration.put(_places(home))
+    assert fault.filename == str(home / ".config/pkcs11/modules/cardd.module")
+    assert "2. cardd" in _modules(home / ".mozilla/firefox/x")
+    assert registration.take_out() == []
+    assert _tree(home) == before
+
+
+@NEEDS_NSS
+def test_what_a_killed_command_left_goes_and_a_link_in_its_place_leads_nowhere(home: Path) -> None:
+    (home / "precious").write_text("precious")
+    before = _tree(home)
+    part = home / ".mozilla/firefox/x/.pkcs11.txt.cardd"
+    part.symlink_to(home / "precious")
+    registration = _register(home)
+    assert (home / "precious").read_text() == "precious"
+    part.write_text("half")
+    registration.take_out()
+    assert _tree(home) == before
+
+
 def test_a_file_of_our_name_that_is_somebody_elses_stays(home: Path) -> None:
     module = home / ".config/pkcs11/modules/cardd.module"
     module.parent.mkdir(parents=True)
@@ -168,8 +205,7 @@ def test_a_file_of_our_name_that_is_somebody_elses_stays(home: Path) -> None:
 def test_another_socket_takes_the_place_of_the_one_before(home: Path) -> None:
     before = _tree(home)
     registration = _register(home)
-    for place in personal(Path("/run/other/p11"), client() or Path(), home):
-        registration.put(place)
+    registration.put(personal(Path("/run/other/p11"), client() or Path(), home))
     assert (home / ".config/pkcs11/modules/cardd.module").read_text() == "remote: unix:path=/run/other/p11\n"
     registration.take_out()
     assert _tree(home) == before
@@ -181,7 +217,7 @@ def test_another_socket_takes_the_place_of_the_one_before(home: Path) -> None:
 def test_a_record_that_was_never_written_so_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "pkcs11.json").write_text(content)
     with pytest.raises(RegistrationUnreadable):
-        Registration(tmp_path / "pkcs11.json").take_out()
+        Registration(tmp_path / "pkcs11.json", tmp_path).take_out()
 
 
 def test_status_tells_places_and_what_no_file_can_have(stranger: User) -> None:

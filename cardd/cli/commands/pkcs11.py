@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from cardd.cli.registering import NAME, Place, Registration, client, machine, pe
 from cardd.cli.terminal import table
 from cardd.cli.wording import word_for
 from cardd.config.loading import load
-from cardd.errors import ClientModuleMissing
+from cardd.errors import CarddError, ClientModuleMissing, PolicyUnreadable
 from cardd.i18n import N_, Domain
 
 _ = Domain("cli")
@@ -57,31 +57,37 @@ async def _pkcs11(context: Context) -> int:
     socket, module = load(given.config).p11.socket, client()
     if module is None and given.action == "register":
         raise ClientModuleMissing
-    known = module or Path("p11-kit-client.so")
-    places = list(machine(socket, known) if os.geteuid() == 0 else personal(socket, known, Path.home()))
-    registration = Registration(_record())
-    match given.action:
-        case "register":
-            for place in places:
-                registration.put(place)
-            if os.geteuid() == 0:
-                Policies(Path("/")).put_devices({NAME: str(known)})
-        case "unregister":
-            registration.take_out()
-            if os.geteuid() == 0:
-                Policies(Path("/")).put_devices({})
-    _show(context, places, socket, known)
+    known, is_root = module or Path("p11-kit-client.so"), os.geteuid() == 0
+    base = Path("/") if is_root else Path.home()
+    places = list(machine(socket, known) if is_root else personal(socket, known, base))
+    registration, faults = Registration(_record(base), base), list[OSError | CarddError]()
+    if given.action != "status":
+        faults += registration.put(places) if given.action == "register" else registration.take_out()
+        if is_root:
+            faults += _change_policy({NAME: str(known)} if given.action == "register" else {})
+    _show(context, places, socket, known, is_whole=not faults)
+    if faults:
+        raise faults[0]
     return Exit.OK
 
 
-def _record() -> Path:
+def _change_policy(devices: Mapping[str, str]) -> list[OSError | CarddError]:
+    """Have Firefox's policy say these modules; return what kept us from it."""
+    try:
+        Policies(Path("/")).put_devices(devices)
+    except (OSError, PolicyUnreadable) as fault:
+        return [fault]
+    return []
+
+
+def _record(base: Path) -> Path:
     if os.geteuid() == 0:
-        return Path("/") / MACHINE_RECORD
-    state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local/state") / "cardd/pkcs11.json"
+        return base / MACHINE_RECORD
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(state) if state.startswith("/") else base / ".local/state") / "cardd/pkcs11.json"
 
 
-def _show(context: Context, places: Sequence[Place], socket: Path, module: Path) -> None:
+def _show(context: Context, places: Sequence[Place], socket: Path, module: Path, *, is_whole: bool) -> None:
     language = context.language
     found = [Stands(place.program, place.package, place.state(), str(place.file)) for place in places]
     if os.geteuid() == 0:
@@ -99,9 +105,15 @@ def _show(context: Context, places: Sequence[Place], socket: Path, module: Path)
                 line=f"export P11_KIT_SERVER_ADDRESS=unix:path={socket}",
             ),
         ]
-    if context.arguments.action == "register":
+    if context.arguments.action == "unregister" and is_whole and any(one.state == "registered" for one in found):
+        lines.append(_("No record knows what is still registered: take it out by hand.", language))
+    if context.arguments.action == "register" and is_whole:
         lines.append(_("Log out of the desktop and in again.", language))
-    context.answer({"places": [asdict(one) for one in found], "module": str(module), "socket": str(socket)}, lines)
+    told = {"places": [asdict(one) for one in found], "module": str(module), "socket": str(socket)}
+    if not is_whole:
+        context.partial |= told  # JSON tells both at the failure
+    if is_whole or not context.wants_json:
+        context.answer(told, lines)
 
 
 COMMANDS = {"pkcs11": Command(_pkcs11, _arguments)}
