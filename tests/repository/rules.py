@@ -16,6 +16,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.repository.porting import the_page_names_what_knows_the_system
+
 ROOT = Path(__file__).parents[2]
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home/(?!user\b)|Users/|root/|work/)[\w.-]+")
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
@@ -143,6 +145,7 @@ RULES: tuple[Callable[[Files], Iterator[str]], ...] = (
     docstrings_begin_with_their_subject,
     names_of_tests_have_their_subject,
     functions_fit_a_screen,
+    the_page_names_what_knows_the_system,
 )
 
 
