@@ -72,7 +72,7 @@ class DesktopNotifications:
         await self._notify(title, sentence, await self._able(), [])
 
     async def _able(self) -> list[str]:
-        able: list[str] = (await self._call(NAME, PATH, NAME, "GetCapabilities")).body[0]
+        able: list[str] = (await self._call(NAME, PATH, NAME, "GetCapabilities", gives="as")).body[0]
         return able
 
     async def _notify(self, title: str, text: str, able: list[str], actions: list[str]) -> tuple[str, int]:
@@ -82,17 +82,20 @@ class DesktopNotifications:
         body = escape(text, quote=False) if "body-markup" in able else text
         hints = {"desktop-entry": Variant("s", "cardd")}
         given = ["cardd", 0, ICON, title, body, actions, hints, -1]
-        reply = await self._call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", *given)
+        reply = await self._call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", *given, gives="u")
         return str(reply.sender), int(reply.body[0])
 
     async def open(self, address: str) -> None:
         """Show a page in the person's browser: by the desktop, whose child it then is, else by ourselves."""
         try:
-            await self._call(PORTAL, PORTAL_PATH, OPENING, "OpenURI", "ssa{sv}", "", address, {})
+            await self._call(PORTAL, PORTAL_PATH, OPENING, "OpenURI", "ssa{sv}", "", address, {}, gives="o")
         except OSError:
             await asyncio.to_thread(self._open_in_browser, address)
 
-    async def _call(self, to: str, path: str, interface: str, member: str, signature: str = "", *body: Any) -> Message:
+    async def _call(
+        self, to: str, path: str, interface: str, member: str, signature: str = "", *body: Any, gives: str
+    ) -> Message:
+        """Return the answer, which is of the type ``gives``: any program of the session may have taken that name."""
         from dbus_fast import Message, MessageType  # noqa: PLC0415
         from dbus_fast.errors import AuthError, DBusError, InvalidAddressError  # noqa: PLC0415
 
@@ -104,6 +107,8 @@ class DesktopNotifications:
             raise OSError(str(error) or type(error).__name__) from error
         if reply.message_type is not MessageType.METHOD_RETURN:
             raise OSError(str(reply.error_name))
+        if reply.signature != gives:
+            raise OSError(f"{member}: {reply.signature}")
         return reply
 
     async def _connected(self) -> MessageBus:
@@ -120,7 +125,7 @@ class DesktopNotifications:
 
     def _receive(self, message: Message) -> None:
         """Take the word of the server that shows it: any program of the bus may send such a signal."""
-        if message.interface != NAME or len(message.body) != 2:
+        if message.interface != NAME or message.signature not in ("us", "uu"):
             return
         key, is_press = (str(message.sender), message.body[0]), message.member == "ActionInvoked"
         if key in self._shown and (is_press or message.member == "NotificationClosed"):

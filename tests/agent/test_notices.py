@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from dbus_fast import Variant
 
 from cardd.agent.server import AgentServer
 from cardd.config import Config, Prompt
@@ -154,6 +155,31 @@ async def test_a_bus_without_notifications_keeps_the_agent_from_nothing(tmp_path
             async with Notifications(bus.address) as desktop:
                 await tell(daemon, desktop)
                 assert daemon.server.waiting(os.getuid())
+
+
+NO_ANSWERS: list[tuple[str, list[object]]] = [
+    ("", []),
+    ("u", [5]),
+    ("s", ["actions"]),
+    ("v", [Variant("u", 1)]),
+    ("as", [["actions"]]),
+]
+
+
+async def test_a_desktop_that_answers_strangely_does_not_end_the_agent_which_shows_dialogs(
+    tmp_path: Path, bus: Bus
+) -> None:
+    async with agents(tmp_path, Links()) as daemon, Notifications(bus.address) as desktop:
+        with agent(tmp_path, bus):
+            for member in ("GetCapabilities", "Notify"):
+                for lie in NO_ANSWERS:
+                    desktop.lies, before = {member: lie}, desktop.lied
+                    await eventually(lambda: daemon.server.tell(os.getuid(), "let_in", {"client": "LPS"}))
+                    await eventually(lambda before=before: desktop.lied > before)  # type: ignore[misc]
+            desktop.lies = {}
+            await desktop.press_strangely()
+            await tell(daemon, desktop)
+            assert daemon.server.waiting(os.getuid())
 
 
 async def test_a_daemon_that_lies_has_the_agent_open_no_other_page_and_does_not_end_it(

@@ -25,13 +25,15 @@ class Shown:
 class Notifications:
     """Shows everything to nobody; ``opened`` are the addresses that the portal was given.
 
-    ``asked_by`` is the connection that asked last.
+    ``asked_by`` is the connection that asked last. ``lies`` has another answer to a method: its signature and body.
     """
 
     def __init__(self, address: str, able: tuple[str, ...] = EVERYTHING, *, has_portal: bool = False) -> None:
         self.shown: list[Shown] = []
         self.opened: list[str] = []
         self.asked_by = ""
+        self.lies: dict[str, tuple[str, list[object]]] = {}
+        self.lied = 0
         self._address = address
         self._able = able
         self._has_portal = has_portal
@@ -50,9 +52,16 @@ class Notifications:
         """The person presses the notification of this number, from 1."""
         await self._bus.send(Message.new_signal(PATH, NAME, "ActionInvoked", "us", [number, "default"]))
 
+    async def press_strangely(self) -> None:
+        """Tell of a press whose number is none."""
+        await self._bus.send(Message.new_signal(PATH, NAME, "ActionInvoked", "ass", [["1"], "default"]))
+
     def _answer(self, message: Message) -> Message | None:
         if message.message_type is not MessageType.METHOD_CALL:
             return None
+        if message.member in self.lies:
+            self.lied += 1
+            return Message.new_method_return(message, *self.lies[message.member])
         match message.member:
             case "GetCapabilities":
                 return Message.new_method_return(message, "as", [list(self._able)])
