@@ -65,7 +65,9 @@ async def ticket(call: Call, _: TicketBody) -> Reply:
 
 
 async def everyone(call: Call) -> Reply:
-    """Return how each origin stands with the asking user."""
+    """Return how each origin stands with the asking user; to look at the status page is no act of its own."""
+    if call.page is None:
+        call.parts.trail.origins_listed(call.caller)
     return Reply(body=OriginsAnswer([_listed(one) for one in call.parts.origins.standings(call.peer.uid)]))
 
 

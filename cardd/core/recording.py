@@ -25,7 +25,7 @@ from cardd.ports import AuditLog, Store
 from cardd.worker import Background, post
 
 MINUTE = 60.0
-COUNTED = frozenset(("holder.read", "session.lock", "agent.register", "agent.leave"))
+COUNTED = frozenset(("holder.read", "origin.list", "session.lock", "agent.register", "agent.leave"))
 STRANGERS = 128  # callers of no pairing with refusals of their own to count at one time
 STRANGER = "local:"  # how the identifier of a caller begins whom nobody has paired
 EVERY_OTHER = "local:*"

@@ -66,6 +66,10 @@ class AuditTrail(Part):
         act = SHUT_OUT.get(reason, reason)
         self._record(AuditEntry(act, Outcome.DONE, client.uid, client.client, digest=key.hex() if key else None))
 
+    def origins_listed(self, caller: Caller) -> None:
+        """Record that somebody looked at the list of sites."""
+        self._record(entry_of(caller, "origin.list"))
+
     def session_locked(self, session: Session) -> None:
         """Record that a session was locked."""
         self._record(entry_of(session.caller, "session.lock", session=session.id))

@@ -75,6 +75,7 @@ const ACTS = {
   "client.remove": ["logiciel retiré", "program revoked"],
   "client.lock": ["logiciel verrouillé", "program locked"],
   "client.unlock": ["logiciel déverrouillé", "program unlocked"],
+  "origin.list": ["sites consultés", "sites listed"],
   "origin.allow": ["site autorisé", "site allowed"],
   "origin.revoke": ["site retiré", "site revoked"],
   "program.allow": ["programme autorisé", "program allowed"],

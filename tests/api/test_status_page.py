@@ -17,6 +17,7 @@ from cardd.model import Caller, CallerKind, Peer
 from tests.api.ecps import ends_in, pending
 from tests.api.test_origins import FETCHED_OTHERWISE
 from tests.api.workbench import PAGE, Got, Workbench
+from tests.rig.waiting import eventually
 
 LINKS, ENTRY = "/v1/status-page/links", "/v1/status-page/sessions"
 TYPED = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -231,6 +232,13 @@ async def test_the_page_has_its_persons_rows_and_no_documents_name(api: Workbenc
     assert all(row.keys() <= {"number", "time", "action", "outcome", "program", "code"} for row in told)
     api.turn_to(OTHER)
     assert (await as_page(api, "GET", "/v1/audit", await page(api))).json["rows"] == []
+
+
+async def test_to_open_the_page_is_no_act_of_its_own(api: Workbench) -> None:
+    assert (await as_page(api, "GET", "/v1/origins", await page(api))).status == 200
+    await api.pair()
+    await eventually(lambda: "client.pair done" in api.audit.acts())
+    assert "origin.list done" not in api.audit.acts()
 
 
 class OneFamily(Workbench):

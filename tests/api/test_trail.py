@@ -76,6 +76,13 @@ async def test_reading_the_holder_is_a_row_and_one_a_minute_however_often(api: W
     assert row.certificate
 
 
+async def test_the_list_of_sites_is_a_row_and_one_a_minute_however_often(api: Workbench) -> None:
+    for _ in range(5):
+        assert (await api.call("GET", "/v1/origins", via="unix")).status == 200
+    [row] = await rows(api, "origin.list")
+    assert (row.uid, row.caller, row.outcome) == (api.uid, f"local:{api.uid}", "done")
+
+
 async def test_a_full_disk_keeps_nobody_from_reading_and_pairing(api: Workbench) -> None:
     api.audit.is_full = True
     secret = await api.pair()
