@@ -14,8 +14,12 @@ const SIGNATURE_MAX = 65_536; // bytes
 const TIME_MAX = 10_000; // milliseconds
 const AS_CADES = ["-verify", "-cades", "-binary", "-inform", "DER", "-out", devNull];
 const BY_TRUSTED = ["-partial_chain", "-purpose", "smimesign", "-auth_level", "2", "-crl_check"];
-// openssl looks for the certificate's name only where there are signed attributes
-const NO_ATTRIBUTES = /^\s*signedAttrs:\s*<ABSENT>/m;
+// what openssl lets pass, as it prints it; it looks for the certificate's name only where there are signed attributes
+const FAULTS = [
+  [/^ *signedAttrs:\s*<ABSENT>/m, "no CAdES"],
+  [/^ *eContent:(?!\s*<ABSENT>)/m, "a document inside, which may be another one"],
+  [/^ *digestAlgorithm:\s*algorithm: (?!sha(?:256|384|512) )/m, "a weak digest, or an unknown one"],
+];
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** The signature is whole; its certificate is not one that this portal takes for documents. */
@@ -38,7 +42,10 @@ export async function signerOf(document, signature, {authorities, lists}) {
     const signers = (await readFile(join(folder, "signer"), "latin1")).match(CERTIFICATE) ?? [];
     if (signers.length !== 1) throw new Refused("several people signed");
     const form = await openssl(["cms", "-cmsout", "-print", "-noout", "-inform", "DER", "-in", "signature"], folder);
-    if (NO_ATTRIBUTES.test(form)) throw new Refused("no CAdES");
+    for (const [fault, reason] of FAULTS) if (fault.test(form)) throw new Refused(reason);
+    // DER says how long it is, in two bytes for what is so long
+    const isWhole = signature[1] === 0x82 && signature.readUInt16BE(2) === signature.length - 4;
+    if (!isWhole) throw new Refused("more than a signature");
     const usage = await openssl(["x509", "-in", "signer", "-noout", "-ext", "keyUsage"], folder);
     if (!usage.includes("Non Repudiation")) throw new SignerRefused("the certificate is not for documents");
     return namedIn(signers[0]);

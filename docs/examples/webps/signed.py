@@ -14,6 +14,7 @@ from web_eid import Refused, holder_of
 
 SIGNATURE_MAX = 65_536  # bytes
 TIME_MAX = 10  # seconds
+DIGESTS = ("sha256", "sha384", "sha512")
 AS_CADES = ("-verify", "-cades", "-binary", "-inform", "DER", "-out", os.devnull)
 BY_TRUSTED = ("-partial_chain", "-purpose", "smimesign", "-auth_level", "2", "-crl_check")
 
@@ -43,9 +44,7 @@ def signer_of(document, signature, *, trust):
         signers = list(pem.unarmor((place / "signer").read_bytes(), multiple=True))
     if len(signers) != 1:
         raise Refused("several people signed")
-    (signed,) = cms.ContentInfo.load(signature)["content"]["signer_infos"]
-    if not signed["signed_attrs"].native:  # openssl looks for the certificate's name only where there are any
-        raise Refused("no CAdES")
+    _check_form(signature)
     certificate = x509.Certificate.load(signers[0][2])
     usage = certificate.key_usage_value
     if usage is None or "non_repudiation" not in usage.native:
@@ -54,3 +53,18 @@ def signer_of(document, signature, *, trust):
         return holder_of(certificate)
     except Refused as reason:
         raise SignerRefused(str(reason)) from None
+
+
+def _check_form(signature):
+    """Raise Refused for what openssl lets pass: other bytes behind or inside, no certificate's name, a weak digest."""
+    try:
+        found = cms.ContentInfo.load(signature, strict=True)["content"]
+    except ValueError:
+        raise Refused("more than a signature") from None
+    if found["encap_content_info"]["content"].native is not None:
+        raise Refused("a document inside, which may be another one")
+    (signed,) = found["signer_infos"]
+    if not signed["signed_attrs"].native:  # openssl looks for the certificate's name only where there are any
+        raise Refused("no CAdES")
+    if signed["digest_algorithm"]["algorithm"].native not in DIGESTS:
+        raise Refused("a weak digest, or an unknown one")
