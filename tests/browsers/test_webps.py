@@ -187,6 +187,14 @@ await session.close();
 return token;
 """
 REFUSED = "Le portail a refusé cette connexion"
+# the token waits on its way to the server
+HELD = """
+window.real ??= window.fetch;
+window.fetch = async (path, sent) => {
+  if (path === "/card/login") await new Promise(goOn => window.goOn = goOn);
+  return real(path, sent);
+};
+"""
 
 
 def test_a_token_of_before_or_of_another_site_logs_nobody_in(
@@ -205,6 +213,18 @@ def test_a_token_of_before_or_of_another_site_logs_nobody_in(
         mine.press("card")
         mine.reads(REFUSED)
         assert workstation.local("/v1/sessions") == {"sessions": []}
+
+
+def test_a_token_that_comes_after_five_minutes_logs_nobody_in(browser: Browser, either: WebPs, card: None) -> None:
+    with page(browser, either) as mine:
+        for seconds, told in ((301, REFUSED), (299, "Vous êtes connecté(e)")):
+            mine.tab.run(HELD)
+            mine.press("card")
+            wait_for(lambda: bool(mine.tab.run("return Boolean(window.goOn)")))
+            with either.later(seconds):
+                mine.tab.run("window.goOn(); delete window.goOn")
+                mine.reads(told)
+        mine.log_out()
 
 
 def test_a_changed_document_or_a_signature_of_another_is_refused_by_the_server(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Literal
+from urllib.parse import quote
 
 import cardd.web
 from tests.rig import nginx
@@ -40,9 +41,25 @@ return true;
 """
 Server = Literal["python", "node"]
 SERVERS: tuple[Server, ...] = ("python", "node")
+# each server's clocks run ahead by as many seconds as the file in PORTAL_CLOCK has bytes
+AHEAD_PYTHON = """
+import os, runpy, sys, time
+ahead = lambda clock: lambda: clock() + os.stat(os.environ["PORTAL_CLOCK"]).st_size
+time.time, time.monotonic = ahead(time.time), ahead(time.monotonic)
+del sys.argv[0]
+sys.path[0] = os.path.dirname(sys.argv[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+AHEAD_NODE = """
+import {statSync} from "node:fs";
+const [now, wall] = [performance.now.bind(performance), Date.now];
+const ahead = () => statSync(process.env.PORTAL_CLOCK).size * 1000;
+performance.now = () => now() + ahead();
+Date.now = () => wall() + ahead();
+"""
 COMMANDS: Mapping[Server, Sequence[str]] = {
-    "python": (sys.executable, str(EXAMPLE / "portal.py")),
-    "node": ("node", str(EXAMPLE / "portal.mjs")),
+    "python": (sys.executable, "-c", AHEAD_PYTHON, str(EXAMPLE / "portal.py")),
+    "node": ("node", "--import", f"data:text/javascript,{quote(AHEAD_NODE)}", str(EXAMPLE / "portal.mjs")),
 }
 
 
@@ -81,7 +98,8 @@ class WebPs:
 
     def start(self) -> None:
         """Start it; it listens when this returns."""
-        around = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        self._clock.touch()
+        around = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PORTAL_CLOCK": str(self._clock)}
         with (self.folder / f"{self.server}.log").open("ab") as log:
             self._process = self._begun(around, log)
         nginx.wait_for_port(self.port, self._process)
@@ -102,9 +120,22 @@ class WebPs:
         finally:
             self.stop()
 
+    @contextmanager
+    def later(self, seconds: int) -> Iterator[None]:
+        """Have so much time gone by for this server, until the end of the block."""
+        os.truncate(self._clock, seconds)
+        try:
+            yield
+        finally:
+            os.truncate(self._clock, 0)
+
     @property
     def _settings(self) -> Path:
         return self.folder / f"{self.server}.json"
+
+    @property
+    def _clock(self) -> Path:
+        return self.folder / f"{self.server}.clock"
 
     def _begun(self, around: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         command = [*COMMANDS[self.server], str(self._settings)]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from asn1crypto import cms, core
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cardd_simulators.cards.store import Credential
@@ -94,7 +95,14 @@ def visitor(portal: WebPs, trust: tuple[Path, nginx.Pair]) -> Iterator[Visitor]:
         yield Visitor(http, portal)
 
 
-def cades(folder: Path, document: bytes, *signers: Credential, attached: bool = False, plain: bool = False) -> bytes:
+def cades(
+    folder: Path,
+    document: bytes,
+    *signers: Credential,
+    attached: bool = False,
+    plain: bool = False,
+    digest: str = "sha256",
+) -> bytes:
     """A signature by openssl, in the form of CAdES or without its attributes."""
     (folder / "content").write_bytes(document)
     by: list[str] = []
@@ -102,9 +110,16 @@ def cades(folder: Path, document: bytes, *signers: Credential, attached: bool = 
         key = each.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         (folder / f"{number}").write_bytes(key + each.certificate.public_bytes(Encoding.PEM))
         by += ["-signer", f"{number}"]
-    form = [*(["-nodetach"] if attached else []), *(["-noattr"] if plain else ["-cades"])]
+    form = ["-md", digest, *(["-nodetach"] if attached else []), *(["-noattr"] if plain else ["-cades"])]
     command = ["openssl", "cms", "-sign", "-binary", "-in", "content", "-outform", "DER", *by, *form]
     return subprocess.run(command, cwd=folder, check=True, capture_output=True).stdout
+
+
+def with_inside(signature: bytes, document: bytes) -> bytes:
+    """A signature that has another document inside than the one that it is of."""
+    found = cms.ContentInfo.load(signature)
+    found["content"]["encap_content_info"]["content"] = core.OctetString(document)
+    return bytes(found.dump(force=True))
 
 
 def test_a_document_is_signed_once_by_the_person_who_is_logged_in(visitor: Visitor, tmp_path: Path) -> None:
@@ -133,6 +148,34 @@ def test_a_token_serves_once_and_for_this_portal_alone(visitor: Visitor) -> None
     assert visitor.ask("GET", "/me").json()["holder"] is None
 
 
+def test_a_nonce_is_worth_nothing_after_five_minutes(visitor: Visitor, portal: WebPs) -> None:
+    card = issue().authentication
+    token = visitor.token(card)
+    with portal.later(299):
+        assert visitor.ask("POST", "/card/login", token).status_code == 200
+    token = visitor.token(card)  # somebody who is logged in asks for it, and keeps their cookie
+    with portal.later(301):
+        assert visitor.ask("POST", "/card/login", token).status_code == 403
+    assert visitor.ask("POST", "/card/login", token).status_code == 403  # the refusal has spent it
+    visitor.ask("POST", "/card/logout", {})
+    token = visitor.token(card)
+    with portal.later(301):
+        assert visitor.ask("POST", "/card/login", token).status_code == 403
+        assert visitor.ask("POST", "/card/login", visitor.token(card)).status_code == 200
+
+
+def test_who_comes_back_after_more_than_five_minutes_is_told_what_to_do(visitor: Visitor, portal: WebPs) -> None:
+    visitor.ask("POST", "/card/challenge", {})
+    with portal.later(301):
+        for path, body, told in (
+            ("/card/ecps", {"national_id": "8"}, "unknown"),
+            ("/card/ecps/state", {}, "none"),
+            ("/card/ecps/cancel", {}, "none"),
+        ):
+            got = visitor.ask("POST", path, body)
+            assert (got.status_code, got.json()) == (200, {"state": told})
+
+
 def test_what_is_no_signature_of_this_person_over_this_document_is_refused(visitor: Visitor, tmp_path: Path) -> None:
     visitor.log_in()
     name, content = visitor.document()
@@ -144,6 +187,10 @@ def test_what_is_no_signature_of_this_person_over_this_document_is_refused(visit
             cades(tmp_path, changed, doctor.signature, attached=True),
             cades(tmp_path, content, doctor.signature, plain=True),
             cades(tmp_path, content, doctor.signature, other.signature),
+            cades(tmp_path, content, doctor.signature) + b"more",
+            with_inside(cades(tmp_path, content, doctor.signature), changed),
+            cades(tmp_path, content, doctor.signature, digest="sha1"),
+            cades(tmp_path, content, doctor.signature, digest="md5"),
             b"no signature",
             b"",
             b"\0" * 24_000,

@@ -83,7 +83,7 @@ export function cardLogin({origin, trust, lifetime = 3600, prefix = "/card", way
       made.session.kept = session.kept;
       return {told, cookie: made.cookie};
     }
-    if (visitors.has(cookie)) before.ends = performance.now() + NONCE_LIFETIME * 1000;
+    if (before && visitors.has(cookie)) before.ends = performance.now() + NONCE_LIFETIME * 1000;
     return {told};
   }
 

@@ -115,7 +115,7 @@ class CardLogin:
             given, opened = self._opened(self._visitors, NONCE_LIFETIME)
             opened.kept = session.kept
             return told, given
-        if cookie in self._visitors:
+        if before and cookie in self._visitors:
             before.ends = time.monotonic() + NONCE_LIFETIME
         return told, None
 
