@@ -1,59 +1,57 @@
-"""Where programs of this machine find a PKCS#11 module, and how ``p11-kit-client.so`` gets in and out of there.
+"""How cardd gets into the files of other programs, and out of them again.
 
-Each place is a file: one of our own, or one of somebody else's that has our part at its end. What a file held is kept,
-so that it is put back to the byte; one that somebody else changed meanwhile loses our part and nothing else. Root
-changes the machine's places, a user their own.
+Each place is a file: one of our own, or one of somebody else's that has our part in it. What a file held is kept, so
+that it is put back to the byte; one that somebody else changed meanwhile loses our part and nothing else.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cardd.cli import flatpak_overrides
 from cardd.cli.kept_files import alone, as_text, content, digest, drop, from_text, missing, modified, restore, write
-from cardd.cli.trust_stores import DATABASE, nss_stores
 from cardd.errors import RegistrationUnreadable
-
-NAME = "cardd"
-CLIENTS = (
-    "usr/lib/*/pkcs11/p11-kit-client.so",
-    "usr/lib64/pkcs11/p11-kit-client.so",
-    "usr/lib/pkcs11/p11-kit-client.so",
-)
-MODULE = "pkcs11/modules/cardd.module"
-ENVIRONMENT = "environment.d/60-cardd.conf"
-SSH = "etc/ssh/ssh_config.d/cardd.conf"
 
 T = TypeVar("T")
 
 
+class Form(StrEnum):
+    """How our part stands in a file: it is the file, a block at its end, or a path that a Flatpak may use."""
+
+    FILE = "file"
+    BLOCK = "block"
+    FILESYSTEM = "filesystem"
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file by which some programs find the module; ``part`` is our part of it, or all of it."""
+    """A file by which some programs find the module; ``part`` is what of it is ours."""
 
     program: str
     package: str
     file: Path
     part: str
-    is_own: bool
+    form: Form = Form.FILE
 
     def state(self) -> str:
         """Return ``registered``, ``absent`` or ``other``, for a file of that name that is not ours."""
         now = content(self.file)
         if now is None:
             return "other" if self.file.exists() else "absent"  # a folder or a pipe
-        if self.is_own:
+        if self.form is Form.FILE:
             return "registered" if now == self.part.encode() else "other"
-        return "registered" if self.part.encode() in now else "absent"
+        return "registered" if _without(now, self.part, self.form) != now else "absent"
 
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What a file held (base64; None where there was none), the hash of what our part made of it, the folders made.
+    """What a file held (base64; None where there was none), the hash of what our part made of it.
 
     ``modified`` is when it had been changed last, in nanoseconds.
     """
@@ -61,37 +59,16 @@ class _Before:
     before: str | None
     after: str
     part: str
-    folders: list[str]
+    form: str
     modified: int | None = None
 
 
-def client(root: Path = Path("/")) -> Path | None:
-    """Return where the distribution has ``p11-kit-client.so``."""
-    return next((file for pattern in CLIENTS for file in sorted(root.glob(pattern))), None)
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What we wrote, by file, and the folders that were made for it, outermost first."""
 
-
-def machine(socket: Path, module: Path, root: Path = Path("/")) -> Iterator[Place]:
-    """Yield the places of all users."""
-    yield Place("p11-kit", "", root / "etc" / MODULE, f"remote: unix:path={socket}\n", is_own=True)
-    yield Place("session", "", root / "etc" / ENVIRONMENT, _environment(socket), is_own=True)
-    if (root / SSH).parent.is_dir():
-        yield Place("ssh", "", root / SSH, f"PKCS11Provider {module}\n", is_own=True)
-
-
-def personal(socket: Path, module: Path, home: Path) -> Iterator[Place]:
-    """Yield the places of one user: p11-kit's, the session's environment, the NSS databases of browsers."""
-    yield Place("p11-kit", "", home / ".config" / MODULE, f"remote: unix:path={socket}\n", is_own=True)
-    yield Place("session", "", home / ".config" / ENVIRONMENT, _environment(socket), is_own=True)
-    for store in nss_stores(home):
-        if store.package != "deb":  # a sandbox has neither the module's file nor the socket
-            continue
-        # a browser makes the rest of a database that has this file alone
-        part = f"library={module}\nname={NAME}\n\n"
-        yield Place(store.browser, store.package, store.path / DATABASE[2], part, is_own=False)
-
-
-def _environment(socket: Path) -> str:
-    return f"P11_KIT_SERVER_ADDRESS=unix:path={socket}\n"
+    files: dict[str, _Before]
+    folders: list[str]
 
 
 class Registration:
@@ -118,7 +95,7 @@ class Registration:
         Our part is cut out of those changed since.
         """
         with alone(self._base):
-            return _each(self._undo, list(self._record()))
+            return _each(self._undo, list(self._record().files))
 
     def _put(self, place: Place) -> None:
         if place.state() == "registered":
@@ -127,50 +104,41 @@ class Registration:
         if place.state() == "other":
             return
         record, before = self._record(), content(place.file)
-        text = place.part.encode()
-        held = text if place.is_own else _joined(before or b"", text)
-        folders = [str(folder) for folder in missing(place.file.parent)]
-        kept = _Before(as_text(before), digest(held), place.part, folders, modified(place.file))
-        self._keep({**record, str(place.file): kept})  # before the file: what is half done can be undone
+        held = _with(before or b"", place.part, place.form)
+        kept = _Before(as_text(before), digest(held), place.part, place.form, modified(place.file))
+        record.files[str(place.file)] = kept
+        for file in (self._file, place.file):
+            record.folders.extend(str(folder) for folder in missing(file.parent) if str(folder) not in record.folders)
+        self._keep(record)  # before the file: what is half done can be undone
         _write(place.file, held)
 
     def _undo(self, name: str) -> None:
         record = self._record()
-        if name not in record:
+        if name not in record.files:
             return
-        file, kept = Path(name), record.pop(name)
-        left = _without(content(file), kept)
+        file, kept = Path(name), record.files.pop(name)
+        left = _put_back(content(file), kept)
         restore(file, left, kept.modified if as_text(left) == kept.before else None)
-        drop(kept.folders)
         self._keep(record)
 
-    def _record(self) -> dict[str, _Before]:
+    def _record(self) -> _Record:
+        held = content(self._file)
         try:
-            return {name: _recorded(one) for name, one in self._document().get("files", {}).items()}
-        except (AttributeError, TypeError, ValueError):
+            document = json.loads(held) if held is not None else {"folders": [], "files": {}}
+            folders, files = document["folders"], document["files"].items()
+            if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
+                raise RegistrationUnreadable(file=str(self._file))
+            return _Record({name: _recorded(one) for name, one in files}, folders)
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise RegistrationUnreadable(file=str(self._file)) from None
 
-    def _document(self) -> dict[str, Any]:
-        """Return the record as it is written, with the folders that were made for it."""
-        held = content(self._file)
-        if held is None:
-            return {"folders": [str(folder) for folder in missing(self._file.parent)]}
-        try:
-            found = json.loads(held)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict) or "files" not in found:
-            raise RegistrationUnreadable(file=str(self._file))
-        return found
-
-    def _keep(self, record: dict[str, _Before]) -> None:
-        folders = self._document().get("folders", [str(self._file.parent)])
-        if record:
-            files = {name: asdict(one) for name, one in record.items()}
-            _write(self._file, json.dumps({"format": 1, "folders": folders, "files": files}, indent=2).encode() + b"\n")
+    def _keep(self, record: _Record) -> None:
+        """Write the record; without files it goes, and so do the folders that nobody else has put something into."""
+        if record.files:
+            _write(self._file, json.dumps({"format": 1, **asdict(record)}, indent=2).encode() + b"\n")
         else:
             restore(self._file, None)
-            drop(folders)
+            drop(sorted(record.folders))
 
 
 def _each(work: Callable[[T], None], things: Iterable[T]) -> list[OSError]:
@@ -187,27 +155,38 @@ def _each(work: Callable[[T], None], things: Iterable[T]) -> list[OSError]:
 def _recorded(one: dict[str, Any]) -> _Before:
     """Return what was kept of a file. Raises TypeError, ValueError for what we never wrote."""
     kept = _Before(**one)
-    texts = (kept.before or "", kept.after, kept.part, *kept.folders)
+    texts = (kept.before or "", kept.after, kept.part)
     if not all(isinstance(text, str) for text in texts) or not isinstance(kept.modified or 0, int):
         raise TypeError("text")
     from_text(kept.before)
+    Form(kept.form)
     return kept
 
 
-def _joined(before: bytes, part: bytes) -> bytes:
-    """Return both, with an empty line between: NSS's file is blocks that end with one."""
-    if not before.strip():
-        return part
-    return before + b"\n" * max(0, 2 - (len(before) - len(before.rstrip(b"\n")))) + part
+def _with(before: bytes, part: str, form: str) -> bytes:
+    """Return what a file holds with our part in it."""
+    if form == Form.FILESYSTEM:
+        return flatpak_overrides.with_filesystem(before, part)
+    if form == Form.FILE or not before.strip():
+        return part.encode()
+    # NSS's file is blocks that end with an empty line
+    return before + b"\n" * max(0, 2 - (len(before) - len(before.rstrip(b"\n")))) + part.encode()
 
 
-def _without(now: bytes | None, kept: _Before) -> bytes | None:
+def _without(now: bytes, part: str, form: str) -> bytes:
+    """Return what a file holds when our part is cut out of it."""
+    if form == Form.FILESYSTEM:
+        return flatpak_overrides.without_filesystem(now, part)
+    return now.replace(part.encode(), b"", 1)
+
+
+def _put_back(now: bytes | None, kept: _Before) -> bytes | None:
     """Return what a file would hold without us; None for no file."""
     if now is None:  # somebody took it away
         return None
     if digest(now) == kept.after:
         return from_text(kept.before)
-    left = now.replace(kept.part.encode(), b"", 1)
+    left = _without(now, kept.part, kept.form)
     return left if left.strip() or kept.before is not None else None
 
 

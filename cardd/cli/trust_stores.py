@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -31,7 +31,8 @@ SYSTEMS = (
     ("etc/ca-certificates/trust-source/anchors", ("update-ca-trust",)),
 )
 # browser, package, where its databases are below the home, and what is there where it is used
-PLACES = (
+NssPlace = tuple[str, str, str, str | None]
+PLACES: tuple[NssPlace, ...] = (
     ("firefox", "deb", ".mozilla/firefox/*", None),
     ("firefox", "deb", ".config/mozilla/firefox/*", None),
     ("firefox", "snap", "snap/firefox/common/.mozilla/firefox/*", None),
@@ -131,9 +132,9 @@ def ensure_certutil() -> str:
     return program
 
 
-def nss_stores(home: Path) -> Iterator[NssStore]:
+def nss_stores(home: Path, places: Iterable[NssPlace] = PLACES) -> Iterator[NssStore]:
     """Yield the databases below a home, those too that a browser would make there."""
-    for browser, package, pattern, used in PLACES:
+    for browser, package, pattern, used in places:
         if pattern.endswith("*"):
             for profile in sorted(home.glob(pattern)):
                 if (profile / DATABASE[0]).exists():

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cardd.cli.registering import Place, Registration, client, personal
+from cardd.cli.flatpak_overrides import with_filesystem, without_filesystem
+from cardd.cli.program_places import client, personal
+from cardd.cli.registering import Place, Registration
 from cardd.errors import RegistrationUnreadable
 from tests.cli.station import User
 from tests.rig.other_user import open_to_everybody
@@ -37,24 +39,78 @@ ssh -G host.example | grep -i "^pkcs11provider .*p11-kit-client.so"
 for generator in /usr/lib/systemd/user-environment-generators/*environment-d*; do
   [ ! -x "$generator" ] || "$generator" | grep -F "P11_KIT_SERVER_ADDRESS=unix:path=$place/p11"
 done
+OPENSSL_CONF=/etc/cardd/openssl.cnf openssl engine -t pkcs11 | grep available
+! openssl engine | grep pkcs11
 "$@" unregister --config "$place/c.toml"
-look > "$place/after"; cmp "$place/before" "$place/after"
+look > "$place/after"; diff "$place/before" "$place/after"
 echo undone
+"""
+# one user who has registered, and who has a snap; one whose record is none; one who has none
+USERS = """
+set -e
+place=$1; shift
+mount -t tmpfs none "$place"; chmod 755 "$place"; mkdir "$place"/{e,ew,one,two,none}
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$place/e,workdir=$place/ew" /etc
+for n in one:4321 two:4322 none:4323; do
+  echo "${n%:*}:x:${n#*:}:${n#*:}::$place/${n%:*}:/bin/sh" >> /etc/passwd; chown "${n#*:}" "$place/${n%:*}"
+done
+mkdir -p "$place/two/.local/state/cardd"; echo x > "$place/two/.local/state/cardd/pkcs11.json"
+closed=$1 python=$2; shift 2
+if [ "$closed" ]; then  # this Python lies in a folder of root's
+  mkdir "$place/python"; mount --bind "$python" "$place/python"
+  mount -t tmpfs -o mode=755 none "$closed"; mkdir -p "$python"; mount --bind "$place/python" "$python"
+fi
+look() { find "$place/one" -printf '%P %m %U\n' | sort; }
+cd /; as_one="setpriv --reuid 4321 --regid 4321 --clear-groups env -i HOME=$place/one"
+snap="$place/one/snap/firefox/common/.mozilla/firefox/z"
+$as_one mkdir -p "$snap"; $as_one touch "$snap/cert9.db"
+look > "$place/before"
+"$@" register > /dev/null
+$as_one "$@" register | grep "snap.*has no way to cardd.*firefox/z"
+$as_one "$@" unregister --all-users 2>&1 | grep sudo
+test -f "$place/one/.config/pkcs11/modules/cardd.module"
+set +e; "$@" --json unregister --all-users > "$place/told"; echo "status $?" >> "$place/told"; set -e
+look > "$place/after"; diff "$place/before" "$place/after"; test ! -e /etc/pkcs11/modules/cardd.module
+cat "$place/told"
 """
 
 
-@AS_ROOT
-def test_what_root_registers_for_the_machine_is_found_and_taken_out_exactly(tmp_path: Path) -> None:
+def _in_an_etc_of_its_own(script: str, place: Path, *more: str | Path) -> str:
+    """Run a script that registers; return what it said."""
     command = [sys.executable, "-m", "cardd.cli.cardctl", "pkcs11"]
     ran = subprocess.run(
-        ["unshare", "--mount", "bash", "-c", MACHINE, "bash", str(tmp_path), *command],
+        ["unshare", "--mount", "bash", "-c", script, "bash", str(place), *map(str, more), *command],
         env={**os.environ, "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert ran.stdout.endswith("undone\n"), ran.stdout + ran.stderr
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+@AS_ROOT
+def test_what_root_registers_for_the_machine_is_found_and_taken_out_exactly(tmp_path: Path) -> None:
+    assert _in_an_etc_of_its_own(MACHINE, tmp_path).endswith("undone\n")
+
+
+@AS_ROOT
+def test_root_takes_out_what_each_user_registered_as_that_user(tmp_path: Path) -> None:
+    python = Path(sys.base_prefix).resolve()
+    if _closed(Path(__file__)) or (_closed(python) == python):
+        pytest.skip("other users may not read these sources")
+    open_to_everybody(tmp_path)
+    said = _in_an_etc_of_its_own(USERS, tmp_path, _closed(python) or "", python)
+
+    told, _, status = said[said.index("{") :].rpartition("status ")
+    assert status == "1\n"
+    assert json.loads(told)["users"] == [{"user": "one", "done": True}, {"user": "two", "done": False}]
+
+
+def _closed(path: Path) -> Path | None:
+    """Return the outermost folder on the way that other users may not pass."""
+    return next((each for each in (*reversed(path.parents), path) if not each.stat().st_mode & 0o005), None)
 
 
 @AS_ROOT
@@ -77,12 +133,15 @@ def test_nothing_is_registered_where_the_module_is_not_installed() -> None:
 def home(tmp_path: Path) -> Path:
     """A user's home with a Firefox profile, and a Chromium that never ran."""
     home = tmp_path / "home"
-    profile = home / ".mozilla/firefox/x"
-    profile.mkdir(parents=True)
-    (home / ".config").mkdir()
-    if shutil.which("certutil"):
-        subprocess.run(["certutil", "-N", "--empty-password", "-d", f"sql:{profile}"], check=True)
+    (home / ".config").mkdir(parents=True)
+    _database(home / ".mozilla/firefox/x")
     return home
+
+
+def _database(place: Path) -> None:
+    place.mkdir(parents=True)
+    if shutil.which("certutil"):
+        subprocess.run(["certutil", "-N", "--empty-password", "-d", f"sql:{place}"], check=True)
 
 
 def _tree(home: Path) -> dict[str, object]:
@@ -112,11 +171,11 @@ def _modules(database: Path) -> str:
 
 @NEEDS_NSS
 def test_browsers_of_a_user_have_the_module_and_then_no_longer(home: Path) -> None:
-    before = _tree(home)
+    before = _tree(home.parent)
     registration = _register(home)
     assert "2. cardd" in _modules(home / ".mozilla/firefox/x")
     registration.take_out()
-    assert _tree(home) == before
+    assert _tree(home.parent) == before
 
 
 @NEEDS_NSS
@@ -212,7 +271,14 @@ def test_another_socket_takes_the_place_of_the_one_before(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["x", "[]", '{"files": {"/x": {"before": "?", "after": "", "part": "", "folders": []}}}']
+    "content",
+    [
+        "x",
+        "[]",
+        '{"folders": [], "files": {"/x": {"before": "?", "after": "", "part": "", "form": "file"}}}',
+        '{"folders": [], "files": {"/x": {"before": null, "after": "", "part": "", "form": "?"}}}',
+        '{"folders": [1], "files": {}}',
+    ],
 )
 def test_a_record_that_was_never_written_so_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "pkcs11.json").write_text(content)
@@ -220,7 +286,69 @@ def test_a_record_that_was_never_written_so_is_refused(tmp_path: Path, content: 
         Registration(tmp_path / "pkcs11.json", tmp_path).take_out()
 
 
+FLATPAK = ".var/app/org.mozilla.firefox"
+OVERRIDE = ".local/share/flatpak/overrides/org.mozilla.firefox"
+GIVEN = "[Context]\nfilesystems=/srv/a\\;b;!home;\n\n[Environment]\nMOZ=1\n"  # what the user has given already
+
+
+def _in_flatpak(home: Path, given: str) -> Path:
+    """Give the home a Firefox in Flatpak, with this override, and a Chromium there that never ran."""
+    _database(home / FLATPAK / ".mozilla/firefox/y")
+    (home / ".var/app/org.chromium.Chromium").mkdir()
+    override = home / OVERRIDE
+    override.parent.mkdir(parents=True)
+    override.write_text(given)
+    return override
+
+
+def _override(home: Path, *options: str) -> str:
+    """Run Flatpak's own command."""
+    if shutil.which("flatpak") is None:
+        pytest.skip("no flatpak here")
+    command = ["flatpak", "override", "--user", *options, "org.mozilla.firefox"]
+    around = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    return subprocess.run(command, env=around, capture_output=True, text=True, check=True, timeout=20).stdout
+
+
+@pytest.mark.parametrize("given", ["", GIVEN, "[Context]", "[Context]\nsockets=pcsc", "[Environment]\nfilesystems=x\n"])
+def test_programs_in_flatpak_have_the_socket_and_then_no_longer(home: Path, given: str) -> None:
+    override = _in_flatpak(home, given)
+    before = _tree(home)
+    registration = _register(home)
+
+    assert [line for line in override.read_text().splitlines() if "/run/cardd/p11;" in line]
+    assert (home / ".local/share/flatpak/overrides/org.chromium.Chromium").exists()
+    assert (home / FLATPAK / "config/pkcs11/modules/cardd.module").read_text() == "remote: unix:path=/run/cardd/p11\n"
+    assert "library=p11-kit-proxy.so\nname=cardd\n" in (home / FLATPAK / ".mozilla/firefox/y/pkcs11.txt").read_text()
+    assert {place.state() for place in _places(home)} == {"registered"}
+    registration.take_out()
+    assert _tree(home) == before
+
+
+def test_flatpak_reads_the_override_and_what_it_changes_since_stays(home: Path) -> None:
+    override = _in_flatpak(home, GIVEN)
+    registration = _register(home)
+    assert "/run/cardd/p11" in _override(home, "--show")
+
+    _override(home, "--filesystem=/srv/later")
+    registration.take_out()
+    told = override.read_text()
+    assert "/srv/later" in told
+    assert "MOZ=1" in told
+    assert "cardd" not in told
+
+
+@pytest.mark.parametrize("path", ["/run/cardd/p11", "/srv/c;d", "/srv/back\\slash"])
+@pytest.mark.parametrize("held", [b"", GIVEN.encode(), b"[Context]\nfilesystems=\xff;\x0b;\n"])
+def test_a_path_put_into_an_override_comes_out_alone(held: bytes, path: str) -> None:
+    put = with_filesystem(held, path)
+    assert put != held
+    assert without_filesystem(put, path).strip() == held.strip()
+    assert without_filesystem(held, path) == held
+
+
 def test_status_tells_places_and_what_no_file_can_have(stranger: User) -> None:
     told = stranger.ok("pkcs11", "status")
     assert "PKCS11Provider /" in told
-    assert "PKCS11_MODULE_PATH=" in told
+    assert "P11_KIT_SERVER_ADDRESS=" in told
+    assert "OPENSSL_CONF=" in told

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from cardd.cli.program_places import personal
+from cardd.cli.registering import Registration
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.interface import PoweredCard
 from tests.integration.workstation import Workstation
@@ -77,6 +79,19 @@ class Desk:
     def pkcs11_tool(self, *options: str | Path) -> str:
         """Run OpenSC's tool."""
         return self.says("pkcs11-tool", "--module", MODULES[0], *options)
+
+
+def registered(home: Path, socket: Path) -> Path:
+    """Register cardd with the programs of a user whose home this is, as ``cardctl pkcs11 register`` does."""
+    assert Registration(home / "record.json", home).put(personal(socket, MODULES[0], home)) == []
+    return home
+
+
+def session_of(home: Path) -> dict[str, str]:
+    """Return what a session's environment has of what was registered, and what ``cardctl pkcs11`` tells for OpenSSL."""
+    lines = (home / ".config/environment.d/60-cardd.conf").read_text().splitlines()
+    told = dict(line.split("=", 1) for line in lines)
+    return {**told, "OPENSSL_CONF": str(home / ".config/cardd/openssl.cnf"), "HOME": str(home)}
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.p11.programs import CERTIFICATE, KEY, MODULES, Desk, desk, needs
+from tests.p11.programs import CERTIFICATE, KEY, MODULES, Desk, desk, needs, registered
 from tests.rig.nginx import Nginx, Pair, authority, issued
 from tests.rig.simulator import simulated_card, store
 
@@ -23,6 +23,7 @@ SANDBOX = (
 )
 BY_ADDRESS = ("--setenv", "P11_KIT_SERVER_ADDRESS", f"unix:path={INSIDE}")
 WITH_CLIENT = ("--provider", str(MODULES[0])) if MODULES else ()
+FIREFOX = "org.mozilla.firefox"
 GNUTLS = "/usr/bin/gnutls-cli"
 WHO = "CN=899000000010"
 
@@ -30,7 +31,7 @@ WHO = "CN=899000000010"
 @pytest.fixture(scope="module")
 def boxed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk with a CPS3."""
-    needs("bwrap", "gnutls-cli")
+    needs("bwrap", "gnutls-cli", "certutil", "tstclnt")
     if subprocess.run([*SANDBOX, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody make namespaces")
     with desk(tmp_path_factory.mktemp("boxed"), simulated_card()) as made:
@@ -85,19 +86,32 @@ def test_a_program_in_a_sandbox_logs_in_and_is_named_by_its_file(boxed: Desk, se
     assert asked.not_ok == "Mémoriser"
 
 
-def test_a_file_of_p11_kit_leads_to_the_socket_without_an_address(
+def test_what_is_registered_for_a_flatpak_leads_nss_and_gnutls_to_the_card(
     boxed: Desk, server: tuple[Nginx, Pair], tmp_path: Path
 ) -> None:
-    """Flatpak takes the address away where it has a socket of its own for the authorities of the machine."""
-    modules = tmp_path / "pkcs11" / "modules"
-    modules.mkdir(parents=True)
-    (modules / "cardd.module").write_text(f"remote: unix:path={INSIDE}\n")
+    """No address is given: Flatpak takes it away where it has a socket of its own for the machine's authorities."""
+    profile = tmp_path / ".var/app" / FIREFOX / ".mozilla/firefox/x"
+    profile.mkdir(parents=True)
+    subprocess.run(["certutil", "-N", "--empty-password", "-d", f"sql:{profile}"], check=True)
+    registered(tmp_path, Path(INSIDE))
+    own = tmp_path / ".var/app" / FIREFOX
+    flatpak = ("--bind", own, own, "--setenv", "XDG_CONFIG_HOME", own / "config")
+    override = (tmp_path / ".local/share/flatpak/overrides" / FIREFOX).read_text()
 
-    said = login(
-        boxed, server, "--ro-bind", tmp_path, "/var/config", "--setenv", "XDG_CONFIG_HOME", "/var/config", options=()
+    assert override == f"[Context]\nfilesystems={INSIDE};\n"
+    assert WHO in login(boxed, server, *flatpak, options=())
+
+    database = ("-d", f"sql:{profile}")
+    listed = boxed.says(*sandboxed(boxed, *flatpak), "certutil", "-L", "-h", "all", *database).splitlines()
+    [nickname] = [line.rsplit(maxsplit=1)[0] for line in listed if "Authentification" in line]
+    boxed.says(
+        *sandboxed(boxed, *flatpak, "--ro-bind", "/etc/hosts", "/etc/hosts"),
+        *("tstclnt", "-4", "-h", "localhost", "-p", server[0].port, *database, "-n", nickname),
+        *("-V", "tls1.2:tls1.2", "-o", "-Q"),
     )
-
-    assert WHO in said
+    asked, pin = boxed.station.pinentry.shown()[-2:]
+    assert "/usr/bin/tstclnt" in asked.description
+    assert pin.kind == "pin"
 
 
 def test_a_file_of_the_sandbox_has_no_name_and_cannot_be_remembered(

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from tests.cli.station import User
-from tests.p11.programs import AUTHENTICATION, CERTIFICATE, KEY, MODULES, Desk, desk, needs
+from tests.p11.programs import AUTHENTICATION, CERTIFICATE, KEY, MODULES, Desk, desk, needs, registered, session_of
 from tests.rig.lps import Json
 from tests.rig.nginx import Nginx, Pair, authority, issued
 from tests.rig.ports import free_port
@@ -102,14 +102,15 @@ def test_gnutls_logs_in_at_a_server(shared: Desk, server: tuple[Nginx, Pair]) ->
     assert "|TLSv1.2|" in said
 
 
-def test_openssl_logs_in_by_its_engine(shared: Desk, server: tuple[Nginx, Pair]) -> None:
+def test_openssl_logs_in_by_what_was_registered(shared: Desk, server: tuple[Nginx, Pair], tmp_path: Path) -> None:
     nginx, own = server
+    session = session_of(registered(tmp_path, shared.socket))
     said = shared.says(
         *("openssl", "s_client", "-engine", "pkcs11", "-keyform", "engine", "-key", KEY, "-cert", certificate(shared)),
         *("-CAfile", own.certificate, "-connect", f"localhost:{nginx.port}", "-tls1_2", "-sigalgs", "RSA+SHA256"),
         *("-quiet", "-ign_eof"),
         given="GET /who HTTP/1.0\r\n\r\n",
-        PKCS11_MODULE_PATH=str(MODULES[0]),
+        **session,
     )
 
     assert WHO in said
@@ -128,13 +129,14 @@ def test_curl_logs_in_with_a_card_that_has_no_pss(shared: Desk, server: tuple[Ng
     assert WHO in said
 
 
-def test_a_cps4_logs_in_by_tls_1_3_everywhere(cps4: Desk, server: tuple[Nginx, Pair]) -> None:
+def test_a_cps4_logs_in_by_tls_1_3_everywhere(cps4: Desk, server: tuple[Nginx, Pair], tmp_path: Path) -> None:
     needs("gnutls-cli")
     nginx, own = server
+    session = session_of(registered(tmp_path, cps4.socket))
     by_curl = cps4.says(
         *("curl", "-sS", "--cacert", own.certificate, "--engine", "pkcs11", "--cert", CERTIFICATE, "--key", KEY),
         f"https://localhost:{nginx.port}/who",
-        PKCS11_MODULE_PATH=str(MODULES[0]),
+        **session,
     )
     by_gnutls = cps4.says(
         *("gnutls-cli", "--provider", MODULES[0], "--x509certfile", CERTIFICATE, "--x509keyfile", KEY),

@@ -1,0 +1,74 @@
+"""What each user of this machine registered, taken out by root before cardd is removed.
+
+Each user's files are changed by a process of that user: root believes and writes nothing in somebody's folders, and
+listens to nothing that comes from there.
+"""
+
+from __future__ import annotations
+
+import pwd
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+RECORD = ".local/state/cardd/pkcs11.json"
+HOMES = Path("/home")
+LIMIT = 20.0  # seconds for each user: a home may hang
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """Whether one user's files are as they were."""
+
+    user: str
+    done: bool
+
+
+def unregister_every_user() -> Iterator[Undone]:
+    """Take out what each user registered, and yield what came of it."""
+    seen = {0}
+    for user in _users():
+        if user.pw_uid not in seen and _has_record(Path(user.pw_dir)):
+            yield Undone(user.pw_name, _unregister(user))
+        seen.add(user.pw_uid)
+
+
+def _users() -> Iterator[pwd.struct_passwd]:
+    """Yield the users that the system lists, and those of its homes: a directory service may list nobody."""
+    yield from pwd.getpwall()
+    for home in sorted(HOMES.glob("*")):
+        with suppress(OSError, KeyError):
+            yield pwd.getpwuid(home.stat().st_uid)
+
+
+def _has_record(home: Path) -> bool:
+    try:
+        return (home / RECORD).is_file()
+    except OSError:  # a home that is kept from root
+        return False
+
+
+def _unregister(user: pwd.struct_passwd) -> bool:
+    """Run the command as the user; return whether it did well."""
+    command = [sys.executable, "-I", "-m", "cardd.cli.cardctl", "pkcs11", "unregister"]
+    try:
+        ran = subprocess.run(  # noqa: S603
+            command,
+            user=user.pw_uid,
+            group=user.pw_gid,
+            extra_groups=[],
+            cwd="/",
+            env={"HOME": user.pw_dir, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # the user's process has no way to root's terminal
+            timeout=LIMIT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return ran.returncode == 0
