@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 _ = Domain("cli")
 
 TICK = 1.0
+LINE_MAX = 256  # bytes that are typed
 SILENCE = 2.0  # seconds of a command that shows nothing
 HEARING = 2.0  # seconds for the first event, the daemon's hello; without it there is just no time to tell
 # what is said of dialogs that come before the one that the command is for, by their topics
@@ -65,6 +68,20 @@ async def until_told(work: Coroutine[None, None, None]) -> None:
     await asyncio.wait((running,))
     if not running.cancelled():
         await running
+
+
+async def typed(context: Context, prompt: str) -> str:
+    """Return the line that is typed behind the prompt on this process's terminal."""
+    keyboard = sys.stdin.fileno()
+    readable = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    context.terminal.rewrite(prompt)
+    loop.add_reader(keyboard, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(keyboard)
+    return os.read(keyboard, LINE_MAX).decode("ascii", "replace").strip()
 
 
 async def patiently(context: Context, work: Coroutine[None, None, int], after: float = SILENCE) -> int:

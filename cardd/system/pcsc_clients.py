@@ -61,9 +61,12 @@ def others() -> bool:
         return True
 
 
-def clients() -> frozenset[PcscClient]:
-    """Return the programs that are connected to pcscd, without this one and its children. Raises OSError."""
-    connected = _connected()
+def clients(path: str | None = None) -> frozenset[PcscClient]:
+    """Return the programs that are connected to pcscd, or to another socket, without this one and its children.
+
+    Raises OSError.
+    """
+    connected = _connected(path)
     owners = _owners(connected.keys())
     found = set()
     for inode, uid in connected.items():
@@ -89,9 +92,9 @@ def holder() -> Mapping[str, str | int]:
     return {}
 
 
-def _connected() -> dict[int, int]:
-    """Return the connections to pcscd: each program's end, by its inode, and whose it is."""
-    path = os.environ.get(SOCKET_NAME, SOCKET)
+def _connected(path: str | None = None) -> dict[int, int]:
+    """Return the connections to pcscd, or to another socket: each program's end, by its inode, and whose it is."""
+    path = path or os.environ.get(SOCKET_NAME, SOCKET)
     sockets = {one.inode: one for one in _unix_sockets()}
     ends = {one.peer for one in sockets.values() if one.path == path and one.peer}
     return {inode: sockets[inode].uid for inode in ends & sockets.keys()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,8 +25,10 @@ T = TypeVar("T")
 SERVICE = "cardd"
 RUNNING = Path("/run/credentials/cardd.service")
 DIRECTORY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5), LoadCredential=
+SECRET_SERVICE = "keyring.backends.SecretService"  # noqa: S105 - a module's name
 # the keyrings that encrypt what they keep, by their modules; every other backend is refused
-TRUSTED = ("keyring.backends.SecretService", "keyring.backends.libsecret", "keyring.backends.kwallet")
+TRUSTED = (SECRET_SERVICE, "keyring.backends.libsecret", "keyring.backends.kwallet")
+NONE = ("keyring.backends.fail", "keyring.backends.null")  # what stands there without one
 
 
 class OsSecrets:
@@ -107,13 +110,51 @@ def read_secret(path: Path) -> Secret:
     return secret
 
 
-def _use(work: Callable[[KeyringBackend], T]) -> T:
+@dataclass(frozen=True, slots=True)
+class KeyringFound:
+    """The keyring of this process's user; whether it is open is known of a Secret Service, and else supposed."""
+
+    name: str
+    exists: bool
+    encrypts: bool
+    is_locked: bool
+
+
+def keyring_of() -> KeyringFound:
+    """Return the keyring that would be used; it is asked for no secret, and its user for nothing."""
+    ring, trusted = _rings()
+    if not trusted:
+        return KeyringFound(_name(ring), type(ring).__module__ not in NONE, encrypts=False, is_locked=False)
+    is_locked = type(trusted[0]).__module__ == SECRET_SERVICE and _is_locked()
+    return KeyringFound(_name(trusted[0]), exists=True, encrypts=True, is_locked=is_locked)
+
+
+def _is_locked() -> bool:
+    import secretstorage  # noqa: PLC0415 - of the keyring's library, where that is used
+
+    connection = secretstorage.dbus_init()
+    try:
+        return bool(secretstorage.get_default_collection(connection).is_locked())
+    finally:
+        connection.close()
+
+
+def _name(ring: KeyringBackend) -> str:
+    return f"{type(ring).__module__}.{type(ring).__name__}"
+
+
+def _rings() -> tuple[KeyringBackend, list[KeyringBackend]]:
+    """Return what the keyring's library would use, and what of it encrypts."""
     import keyring  # noqa: PLC0415 - 40 ms, where the keyring is used
 
     ring = keyring.get_keyring()
-    trusted = [inner for inner in getattr(ring, "backends", (ring,)) if type(inner).__module__ in TRUSTED]
+    return ring, [inner for inner in getattr(ring, "backends", (ring,)) if type(inner).__module__ in TRUSTED]
+
+
+def _use(work: Callable[[KeyringBackend], T]) -> T:
+    ring, trusted = _rings()
     if not trusted:
-        raise SecretStoreUnavailable(why=f"{type(ring).__module__}.{type(ring).__name__}")
+        raise SecretStoreUnavailable(why=_name(ring))
     try:
         return work(trusted[0])
     except Exception as error:

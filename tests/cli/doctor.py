@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from cardd.cli.doctor import CHECKS
-from cardd.cli.doctor.check import Level, Result, examine
+from cardd.cli.doctor.check import Level, Result
+from cardd.cli.doctor.examining import PATIENT, examine
 from cardd.cli.doctor.surroundings import Surroundings
 
 
 async def result(check: str, surroundings: Surroundings | None = None) -> Result:
     """What one check finds."""
-    [found] = await examine(CHECKS, [check], surroundings or Surroundings())
+    [found] = await examine(CHECKS, [check], surroundings or Surroundings(), PATIENT)
     for language in ("fr", "en"):
         assert "{" not in found.sentence(language) + found.title(language)
         assert (found.remedy(language) != "") is (found.level in (Level.WARNING, Level.FAILURE)), found

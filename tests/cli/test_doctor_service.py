@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from cardd.cli.doctor.check import Check, Finding, Level, examine, ok
+from cardd.cli.doctor.check import Check, Finding, Level, ok
+from cardd.cli.doctor.examining import examine
 from cardd.cli.doctor.machine import lockable_memory
 from cardd.cli.doctor.surroundings import Surroundings, is_synchronised
 from cardd.sandbox import Offer
@@ -103,7 +104,7 @@ import asyncio, base64, encodings.idna, logging, sqlite3
 from pathlib import Path
 import cardd.formats.certificate, cardd.system.audit_file, cardd.core.readers
 from cardd.cli.doctor import CHECKS
-from cardd.cli.doctor.check import examine
+from cardd.cli.doctor.examining import examine
 from cardd.cli.doctor.surroundings import Surroundings
 """
 EXAMINE = """
@@ -311,12 +312,12 @@ async def broken(_surroundings: Surroundings) -> Finding:
 async def slow(_surroundings: Surroundings) -> Finding:
     """A check that hangs."""
     await asyncio.sleep(60)
-    return ok("Fine.")
+    return ok("fine.ok", "Fine.")()
 
 
 async def fine(_surroundings: Surroundings) -> Finding:
     """A check that is content."""
-    return ok("Fine.")
+    return ok("fine.ok", "Fine.")()
 
 
 async def test_each_check_fails_alone() -> None:
@@ -325,7 +326,7 @@ async def test_each_check_fails_alone() -> None:
     assert [(result.level, result.code) for result in results] == [
         (Level.FAILURE, "fault"),
         (Level.FAILURE, "late"),
-        (Level.OK, "clock.ok"),
+        (Level.OK, "fine.ok"),
     ]
     assert "ZeroDivisionError" in results[0].sentence("fr")
 

@@ -5,8 +5,6 @@ Where a workstation demands a code, it comes from the command line, else it is t
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -18,7 +16,7 @@ from cardd.cli.command import Command, Context
 from cardd.cli.failures import tell
 from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.terminal import pad, qr_code, table
-from cardd.cli.waiting import until_told
+from cardd.cli.waiting import typed, until_told
 from cardd.cli.wording import word_for
 from cardd.client import CarddClient
 from cardd.client.answers import Client
@@ -30,7 +28,6 @@ _ = Domain("cli")
 
 T = TypeVar("T")
 
-LINE_MAX = 256
 CLIENT_ACTIONS = {
     "remove": N_("remove one; its sessions close"),
     "lock": N_("lock one: it stays paired but is kept out; its sessions close"),
@@ -308,19 +305,10 @@ def _can_ask(context: Context) -> bool:
 
 async def _asked(context: Context, prompt: str) -> str:
     """Return what is typed behind the prompt, shown: a code serves once. Raises SupportCodeRequired for nothing."""
-    keyboard = sys.stdin.fileno()
-    readable = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    context.terminal.rewrite(prompt)
-    loop.add_reader(keyboard, readable.set)
-    try:
-        await readable.wait()
-    finally:
-        loop.remove_reader(keyboard)
-    typed = os.read(keyboard, LINE_MAX).decode("ascii", "replace").strip()
-    if not typed:
+    code = await typed(context, prompt)
+    if not code:
         raise SupportCodeRequired
-    return typed
+    return code
 
 
 COMMANDS = {

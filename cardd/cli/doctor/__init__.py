@@ -1,36 +1,33 @@
-"""``cardctl doctor``: one small function a check, a sentence and a remedy for each of its findings in both languages.
+"""``cardctl doctor``: one small function a check, and each of its findings declared with code and sentences.
 
-To add a check: write its function beside its like, with the sentences of its findings and their remedies, name it in
-``CHECKS``, and run ``make texts``.
+A module has one subject, its findings and a table of its checks. To add a check: declare its findings beside their
+like, write its function, name it in the module's ``CHECKS`` and below, and run ``make texts``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import ModuleType
 
-from cardd.cli.doctor import cards, daemon, machine
-from cardd.cli.doctor.check import Check
-from cardd.i18n import N_
+from cardd.cli.doctor import browsers, cards, daemon, desktop, machine, neighbours, network, pcsc, storage
+from cardd.cli.doctor.check import Check, Outcome
 
-# in the order in which they are told: from the reader to the service
-CHECKS: Mapping[str, Check] = {
-    "pcscd": Check(N_("Reader service"), cards.pcscd),
-    "reader": Check(N_("Reader"), cards.reader),
-    "card": Check(N_("Card"), cards.card),
-    "pin": Check(N_("PIN"), cards.pin),
-    "certificates": Check(N_("Certificates"), cards.certificates),
-    "config": Check(N_("Configuration"), daemon.config),
-    "port": Check(N_("TCP port"), daemon.port),
-    "socket": Check(N_("Unix socket"), daemon.socket_rights),
-    "https": Check(N_("Certificate of https"), daemon.https),
-    "pinentry": Check(N_("PIN dialog"), daemon.pinentry),
-    "browsers": Check(N_("Browsers"), machine.browsers),
-    "network": Check(N_("Network"), machine.network),
-    "psc": Check(N_("Pro Santé Connect"), daemon.psc),
-    "support": Check(N_("Codes of support"), daemon.support),
-    "audit": Check(N_("Audit log"), daemon.audit),
-    "clock": Check(N_("Clock"), machine.clock),
-    "desktop": Check(N_("Desktop"), machine.desktop),
-    "memory": Check(N_("Locked memory"), machine.memory),
-    "sandbox": Check(N_("Sandbox"), machine.sandbox),
-}
+MODULES = (daemon, storage, machine, pcsc, cards, neighbours, network, desktop, browsers)
+_BY_NAME = {name: check for module in MODULES for name, check in module.CHECKS.items()}
+
+# from causes to their consequences: what comes first explains what comes after, and is told first
+ORDER = (
+    ("config", "disk", "state", "clock", "denials", "service", "port", "socket", "version", "audit"),
+    ("pcscd_socket", "protocol", "pcscd", "polkit", "driver", "reader", "card", "held", "pin", "certificates"),
+    ("modules", "organisation", "stacks", "desktop_modules", "middleware"),
+    ("keyring", "agent", "second_agent", "pinentry"),
+    ("network", "proxy", "psc", "chain", "revocation"),
+    ("https", "browsers", "browser_policy", "pkcs11", "flatpak"),
+    ("support", "memory", "sandbox", "desktop"),
+)
+CHECKS: Mapping[str, Check] = {name: _BY_NAME[name] for group in ORDER for name in group}
+
+
+def outcomes(module: ModuleType) -> Iterator[Outcome]:
+    """Yield what the checks of a module may find, in the order in which that is declared."""
+    return (value for value in vars(module).values() if isinstance(value, Outcome))

@@ -1,26 +1,27 @@
-"""What a check finds, how that is told, and how checks are run: whatever happens in one is its own result."""
+"""What a check is, what it may find, and how that is told. Every finding is declared once, with code and sentences.
+
+docs/troubleshooting.md and its French page are made of these declarations.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from cardd.cli.doctor.surroundings import Surroundings, Unknowable
 from cardd.cli.failures import sentences
-from cardd.errors import CarddError, ReaderNotYours
+from cardd.errors import CarddError
 from cardd.i18n import N_, Domain
+
+if TYPE_CHECKING:
+    from cardd.cli.doctor.surroundings import Surroundings
 
 Params = dict[str, str | int]
 
 _ = Domain("doctor")
 
-LATE = (
-    N_("No result within {seconds} s."),
-    N_("Unplug the reader and plug it in again, then run “cardctl doctor” again."),
-)
-FAULT = (N_("The check itself failed ({why})."), N_("Give this line to support."))
+# why a check cannot be made, or need not be
 REASONS = {
     "no_pcscd": N_("Not checked: the reader service does not answer."),
     "no_pcscd_needed": N_("Not looked at: cardd's readers here need no pcscd."),
@@ -33,58 +34,111 @@ REASONS = {
     ),
     "no_port": N_("Not checked: the configuration leaves the port to the system."),
     "no_https": N_("Not looked at: the API is not served over https."),
-    "no_rights": N_("Not checked: only root and cardd may read it (“sudo cardctl doctor audit”)."),
+    "no_rights": N_("Not checked: only root, or cardd itself, may look (“sudo cardctl doctor”)."),
     "no_network": N_("Not looked at: the configuration names no other machine."),
     "no_unit": N_("Not looked at: cardd does not run as a service of systemd."),
     "no_psc": N_("Not looked at: no Pro Santé Connect is configured."),
     "no_support": N_("Not looked at: no codes of support are demanded here."),
     "no_socket": N_("Not looked at: cardd tells it on its Unix socket only."),
+    "no_polkit": N_("Not looked at: pcscd asks no polkit here, or cardd is no service of this machine."),
+    "no_usb_reader": N_("Not looked at: no USB device says that it is a smart card reader."),
+    "held": N_("Not checked: another program holds the card."),
+    "no_state": N_("Not looked at: cardd has kept nothing on this machine yet."),
+    "own_dialogs": N_("Not looked at: cardd runs as this user, and shows its dialogs itself."),
+    "service_secrets": N_("Not looked at: the service has credentials of systemd, and no keyring."),
+    "no_proxy": N_("Not looked at: no proxy is configured, and this desktop has none."),
+    "by_proxy": N_("Not looked at: the network's proxy leads there, and has a check of its own."),
+    "no_authorities": N_("Not looked at: the configuration names no authorities."),
+    "offline": N_("Not looked at: the configuration wants nobody to be asked (trust.revocation)."),
+    "no_revocation": N_("Not looked at: the card's certificates name nobody who tells it."),
+    "no_sites": N_("Not looked at: the configuration names no site, or no browser is installed."),
+    "no_p11": N_("Not looked at: PKCS#11 is switched off ([p11] enabled)."),
+    "no_modules": N_("Not looked at: the configuration names no PKCS#11 module."),
+    "no_organisation": N_("Not looked at: no certificate of an organisation is configured."),
 }
-
-LIMIT = 30.0  # seconds; a card with real certificates takes about five
 
 
 class Level(StrEnum):
-    """How a check ended. ``skipped`` is no verdict: what the check needs is not there."""
+    """How a check ended, the worst first. ``skipped`` is no verdict: what the check needs is not there."""
 
-    OK = "ok"
-    WARNING = "warning"
     FAILURE = "failure"
+    WARNING = "warning"
+    OK = "ok"
     SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check gives: a sentence and what to do, in English, and the ``params`` that fill them."""
+class Outcome:
+    """One thing that a check may find; ``sentence`` and ``remedy`` are English, with places for params.
 
+    What ``is_minor`` may be meant so: it is the likely cause only where nothing else is found. ``fix`` is a command
+    that puts it right and harms nothing.
+    """
+
+    code: str
     level: Level
-    outcome: str
     sentence: str
-    remedy: str
+    remedy: str = ""
+    is_minor: bool = False
+    fix: tuple[str, ...] = ()
+
+    def __call__(self, **params: str | int) -> Finding:
+        """Return that this was found."""
+        return Finding(self, params)
+
+    def as_failure(self) -> Outcome:
+        """Return the outcome for where it keeps something from working."""
+        return replace(self, level=Level.FAILURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An outcome, and the params that fill its sentences and its fix."""
+
+    outcome: Outcome
     params: Params
 
-
-def ok(sentence: str, *, outcome: str = "ok", **params: str | int) -> Finding:
-    """Return that all is well."""
-    return Finding(Level.OK, outcome, sentence, "", params)
-
-
-def warning(outcome: str, sentence: str, remedy: str, **params: str | int) -> Finding:
-    """Return that somebody should look, though it works or may be meant so."""
-    return Finding(Level.WARNING, outcome, sentence, remedy, params)
+    @property
+    def fix(self) -> list[str]:
+        """Return the command that puts it right; empty where none does."""
+        return [part.format(**self.params) for part in self.outcome.fix]
 
 
-def failure(outcome: str, sentence: str, remedy: str, **params: str | int) -> Finding:
-    """Return that something does not work."""
-    return Finding(Level.FAILURE, outcome, sentence, remedy, params)
+def ok(code: str, sentence: str) -> Outcome:
+    """Declare that all is well."""
+    return Outcome(code, Level.OK, sentence)
+
+
+def warning(code: str, sentence: str, remedy: str, *, is_minor: bool = False, fix: tuple[str, ...] = ()) -> Outcome:
+    """Declare that somebody should look, though it works or may be meant so."""
+    return Outcome(code, Level.WARNING, sentence, remedy, is_minor, fix)
+
+
+def failure(code: str, sentence: str, remedy: str, *, is_minor: bool = False, fix: tuple[str, ...] = ()) -> Outcome:
+    """Declare that something does not work."""
+    return Outcome(code, Level.FAILURE, sentence, remedy, is_minor, fix)
+
+
+LATE = failure(
+    "late",
+    N_("No result within {seconds} s."),
+    N_(
+        "Ask for this check alone, and it has more time: “cardctl doctor {check}”. If it comes back, unplug the reader "
+        "and plug it in again."
+    ),
+    is_minor=True,
+)
+FAULT = failure("fault", N_("The check itself failed ({why})."), N_("Give this line to support."), is_minor=True)
+
+Look = Callable[["Surroundings"], Finding | Coroutine[None, None, Finding]]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: what it looks at, in English, and the function that looks."""
+    """One check: what it looks at, in English, and the function that looks, on a thread of its own."""
 
     title: str
-    look: Callable[[Surroundings], Awaitable[Finding]]
+    look: Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +154,7 @@ class Result:
     @property
     def level(self) -> Level:
         """How the check ended."""
-        return self.finding.level
+        return self.finding.outcome.level
 
     @property
     def params(self) -> Params:
@@ -113,32 +167,12 @@ class Result:
 
     def sentence(self, language: str) -> str:
         """Return what was found."""
-        return sentences(self.error, language)[1] if self.error else _(self.finding.sentence, language, **self.params)
+        if self.error:
+            return sentences(self.error, language)[1]
+        return _(self.finding.outcome.sentence, language, **self.params)
 
     def remedy(self, language: str) -> str:
         """Return what to do; empty when there is nothing to do."""
-        return sentences(self.error, language)[2] if self.error else _(self.finding.remedy, language, **self.params)
-
-
-async def examine(
-    checks: Mapping[str, Check], names: Iterable[str], surroundings: Surroundings, limit: float = LIMIT
-) -> list[Result]:
-    """Run these checks one after the other; none may take longer than ``limit`` seconds."""
-    return [await _examine(name, checks[name], surroundings, limit) for name in names]
-
-
-async def _examine(name: str, check: Check, surroundings: Surroundings, limit: float) -> Result:
-    try:
-        async with asyncio.timeout(limit):
-            finding = await check.look(surroundings)
-        return Result(name, check, f"{name}.{finding.outcome}", finding)
-    except (Unknowable, ReaderNotYours) as unknown:
-        reason = unknown.reason if isinstance(unknown, Unknowable) else "not_yours"
-        code = f"skipped.{reason}"
-        return Result(name, check, code, Finding(Level.SKIPPED, code, REASONS[reason], "", {}))
-    except TimeoutError:
-        return Result(name, check, "late", failure("late", *LATE, seconds=round(limit)))
-    except CarddError as error:
-        return Result(name, check, error.code, Finding(Level.FAILURE, error.code, "", "", error.params), error)
-    except Exception as fault:  # noqa: BLE001 - a check that breaks must not hide the others
-        return Result(name, check, "fault", failure("fault", *FAULT, why=f"{type(fault).__name__}: {fault}"))
+        if self.error:
+            return sentences(self.error, language)[2]
+        return _(self.finding.outcome.remedy, language, **self.params)

@@ -1,46 +1,72 @@
-"""The daemon: its configuration, port, socket, dialogs and audit log, and what only itself can tell."""
+"""The daemon: its configuration, its service, port and sockets, its version, and the codes of support."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import socket
 import stat
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import struct
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from cardd.agent.assuan import Assuan, Refusal
-from cardd.agent.pinentry import conversation, exposed_pinentry, find_pinentry
-from cardd.cli.doctor.check import Finding, failure, ok, warning
-from cardd.cli.doctor.surroundings import Surroundings, Unknowable, in_time
+import cardd
+from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
+from cardd.cli.doctor.surroundings import ANSWER_LIMIT, Surroundings, Unknowable
 from cardd.client import CarddClient
 from cardd.config.loading import load
-from cardd.errors import (
-    AuditBroken,
-    DaemonUnreachable,
-    Forbidden,
-    MethodUnavailable,
-    PromptUnavailable,
-)
+from cardd.errors import DaemonUnreachable
+from cardd.files import OTHERS_WRITE, ROOT
 from cardd.i18n import N_
-from cardd.secret import Secret
 from cardd.system import loopback_tls
+from cardd.system.peer import open_files, processes, program_of
 
-ANSWER_LIMIT = 5.0  # seconds
-VERIFY_LIMIT = 25.0
 HTTPS_ENDS_SOON = timedelta(days=14)
-OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
-ROOT = 0
-CLOCKS_MAY_DIFFER = 60.0  # seconds; beyond that the provider's tokens look as if they were of another time
+LISTENING = "0A"  # a state in /proc/net/tcp
+RESTART_SOCKET = ("systemctl", "restart", "cardd.socket")
+
+CONFIG_OK = ok("config.ok", N_("Valid."))
 
 
-async def config(surroundings: Surroundings) -> Finding:
+def config(surroundings: Surroundings) -> Finding:
     """Check whether the configuration can be used. Raises ConfigInvalid, which tells what is wrong with it."""
     load(surroundings.config_file)
-    return ok(N_("Valid."))
+    return CONFIG_OK()
+
+
+# --- its service
+
+SERVICE_OK = ok("service.ok", N_("systemd runs cardd ({state})."))
+SERVICE_FAILED = failure(
+    "service.failed",
+    N_("cardd has failed, and systemd has given it up."),
+    N_("See why (“journalctl -u cardd -n 50”), then start it again: “systemctl restart cardd.socket cardd”."),
+    fix=("systemctl", "restart", "cardd.socket", "cardd.service"),
+)
+
+
+def service(surroundings: Surroundings) -> Finding:
+    """Check whether systemd has given the service up."""
+    unit = surroundings.unit()
+    if unit is None:
+        raise Unknowable("no_unit")
+    return SERVICE_FAILED() if unit.get("ActiveState") == "failed" else SERVICE_OK(state=unit.get("ActiveState", "?"))
+
+
+# --- its port
+
+PORT_OURS = ok("port.ours", N_("cardd answers on port {port}."))
+PORT_TAKEN_BY = failure(
+    "port.taken",
+    N_("Another program has taken port {port}: {who}."),
+    N_("Stop that program (“ss -ltnp sport = :{port}” shows it to root), then restart cardd.socket."),
+)
+PORT_FREE = warning(
+    "port.free",
+    N_("Nobody listens on port {port}: cardd does not run."),
+    N_("Start it: “systemctl start cardd.socket”."),
+    fix=("systemctl", "start", "cardd.socket"),
+)
 
 
 async def port(surroundings: Surroundings) -> Finding:
@@ -48,24 +74,10 @@ async def port(surroundings: Surroundings) -> Finding:
     number = surroundings.config.listen.tcp
     if not number:
         raise Unknowable("no_port")
-    owners = {await _owner(host, number) for host in ("127.0.0.1", "[::1]")}
+    owners = await asyncio.gather(_owner("127.0.0.1", number), _owner("[::1]", number))
     if "other" in owners:
-        return failure(
-            "taken",
-            N_("Another program has taken port {port}."),
-            N_("Find it (“ss -ltnp sport = :{port}”) and stop it, then restart cardd.socket."),
-            port=number,
-        )
-    return (
-        ok(N_("cardd answers on port {port}."), outcome="ours", port=number)
-        if "cardd" in owners
-        else warning(
-            "free",
-            N_("Nobody listens on port {port}: cardd does not run."),
-            N_("Start it: “systemctl start cardd.socket”."),
-            port=number,
-        )
-    )
+        return PORT_TAKEN_BY(port=number, who=", ".join(sorted(set(listeners(number)))) or "?")
+    return PORT_OURS(port=number) if "cardd" in owners else PORT_FREE(port=number)
 
 
 async def _owner(host: str, number: int) -> str:
@@ -82,31 +94,99 @@ async def _owner(host: str, number: int) -> str:
         return "other"
 
 
-async def https(surroundings: Surroundings) -> Finding:
+def listeners(number: int) -> Iterator[str]:
+    """Yield the programs that listen on a TCP port, with their processes, as far as this user may see them."""
+    names = set()
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:  # pragma: no cover - a kernel without IPv6
+            continue
+        for fields in map(str.split, lines):
+            if fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == number:
+                names.add(f"socket:[{fields[9]}]")
+    for pid in processes():
+        if names.intersection(open_files(pid)):
+            yield f"{program_of(pid) or '?'} ({pid})"
+
+
+# --- https
+
+HTTPS_OK = ok("https.ok", N_("Valid until {date}."))
+HTTPS_UNANSWERED = failure(
+    "https.unanswered",
+    N_("Nothing answers over https on port {port}."),
+    N_("Make the certificate with “sudo cardctl https install”; if there is one, restart cardd."),
+)
+HTTPS_NOT_YET = failure(
+    "https.not_yet_valid",
+    N_("Not valid before {date}."),
+    N_("Check the date of this workstation: it is probably wrong."),
+)
+HTTPS_EXPIRED = failure(
+    "https.expired",
+    N_("Expired since {date}."),
+    N_("Make a new one: “sudo cardctl https install”, then restart the browsers."),
+)
+HTTPS_ENDING = warning(
+    "https.ending",
+    N_("Valid until {date}; days left: {days}."),
+    N_("Make a new one: “sudo cardctl https install”, then restart the browsers."),
+)
+
+
+def https(surroundings: Surroundings) -> Finding:
     """Check whether the certificate that the daemon shows over https is good, and for how long."""
     number = surroundings.config.listen.https
     if not number:
         raise Unknowable("no_https")
     try:
-        certificate = await asyncio.to_thread(loopback_tls.shown, number, ANSWER_LIMIT)
+        certificate = loopback_tls.shown(number, ANSWER_LIMIT)
     except OSError:
-        return failure(
-            "unanswered",
-            N_("Nothing answers over https on port {port}."),
-            N_("Make the certificate with “sudo cardctl https install”; if there is one, restart cardd."),
-            port=number,
-        )
+        return HTTPS_UNANSWERED(port=number)
     begin, end = loopback_tls.validity(certificate)
-    now, anew = surroundings.now(), N_("Make a new one: “sudo cardctl https install”, then restart the browsers.")
+    now = surroundings.now()
     if now < begin:
-        remedy = N_("Check the date of this workstation: it is probably wrong.")
-        return failure("not_yet_valid", N_("Not valid before {date}."), remedy, date=f"{begin:%Y-%m-%d}")
+        return HTTPS_NOT_YET(date=f"{begin:%Y-%m-%d}")
     if now > end:
-        return failure("expired", N_("Expired since {date}."), anew, date=f"{end:%Y-%m-%d}")
+        return HTTPS_EXPIRED(date=f"{end:%Y-%m-%d}")
     if end - now < HTTPS_ENDS_SOON:
-        sentence = N_("Valid until {date}; days left: {days}.")
-        return warning("ending", sentence, anew, date=f"{end:%Y-%m-%d}", days=(end - now).days)
-    return ok(N_("Valid until {date}."), date=f"{end:%Y-%m-%d}")
+        return HTTPS_ENDING(date=f"{end:%Y-%m-%d}", days=(end - now).days)
+    return HTTPS_OK(date=f"{end:%Y-%m-%d}")
+
+
+# --- its socket
+
+SOCKET_OK = ok("socket.ok", N_("cardd {version} answers at {path}."))
+SOCKET_ABSENT = failure(
+    "socket.absent",
+    N_("{path} does not exist: cardd does not run."),
+    N_("Start it: “systemctl start cardd.socket”."),
+    fix=("systemctl", "start", "cardd.socket"),
+)
+SOCKET_NONE = failure("socket.not_socket", N_("{path} is no socket."), N_("Remove it and restart cardd.socket."))
+SOCKET_DIRECTORY = failure(
+    "socket.directory",
+    N_("Others than the service may change what is in {path}."),
+    N_("Give the directory to the service alone (mode 0755), and restart cardd.socket."),
+)
+SOCKET_REFUSED = failure(
+    "socket.refused",
+    N_("This user may not use {path}."),
+    N_("Restart cardd.socket, which sets the rights; do not change them by hand."),
+    fix=RESTART_SOCKET,
+)
+SOCKET_DEAD = failure(
+    "socket.dead",
+    N_("Nobody listens at {path} any more."),
+    N_("Restart it: “systemctl restart cardd.socket”."),
+    fix=RESTART_SOCKET,
+)
+SOCKET_SILENT = failure(
+    "socket.silent",
+    N_("Whoever listens at {path} does not answer as cardd."),
+    N_("Restart cardd: “systemctl restart cardd”, and look into “journalctl -u cardd”."),
+)
 
 
 async def socket_rights(surroundings: Surroundings) -> Finding:
@@ -115,36 +195,15 @@ async def socket_rights(surroundings: Surroundings) -> Finding:
     try:
         mode, owner = path.stat().st_mode, path.stat().st_uid
     except FileNotFoundError:
-        return failure(
-            "absent",
-            N_("{path} does not exist: cardd does not run."),
-            N_("Start it: “systemctl start cardd.socket”."),
-            path=str(path),
-        )
+        return SOCKET_ABSENT(path=str(path))
     except PermissionError:
-        return _refused(path)
+        return SOCKET_REFUSED(path=str(path))
     if not stat.S_ISSOCK(mode):
-        return failure(
-            "not_socket", N_("{path} is no socket."), N_("Remove it and restart cardd.socket."), path=str(path)
-        )
+        return SOCKET_NONE(path=str(path))
     directory = path.parent.stat()
-    if directory.st_uid not in (ROOT, owner) or directory.st_mode & OTHERS_MAY_WRITE:
-        return failure(
-            "directory",
-            N_("Others than the service may change what is in {path}."),
-            N_("Give the directory to the service alone (mode 0755), and restart cardd.socket."),
-            path=str(path.parent),
-        )
+    if directory.st_uid not in (ROOT, owner) or directory.st_mode & OTHERS_WRITE:
+        return SOCKET_DIRECTORY(path=str(path.parent))
     return await _reachable(path)
-
-
-def _refused(path: Path) -> Finding:
-    return failure(
-        "refused",
-        N_("This user may not use {path}."),
-        N_("Restart cardd.socket, which sets the rights; do not change them by hand."),
-        path=str(path),
-    )
 
 
 async def _reachable(path: Path) -> Finding:
@@ -152,168 +211,83 @@ async def _reachable(path: Path) -> Finding:
         try:
             probe.connect(str(path))
         except PermissionError:
-            return _refused(path)
+            return SOCKET_REFUSED(path=str(path))
         except OSError:
-            return failure(
-                "dead",
-                N_("Nobody listens at {path} any more."),
-                N_("Restart it: “systemctl restart cardd.socket”."),
-                path=str(path),
-            )
+            return SOCKET_DEAD(path=str(path))
     try:
         async with asyncio.timeout(ANSWER_LIMIT), CarddClient(path) as client:
             status = await client.status()
     except (DaemonUnreachable, TimeoutError):
-        return failure(
-            "silent",
-            N_("Whoever listens at {path} does not answer as cardd."),
-            N_("Restart cardd: “systemctl restart cardd”, and look into “journalctl -u cardd”."),
-            path=str(path),
-        )
-    return ok(N_("cardd {version} answers at {path}."), path=str(path), version=status.version)
+        return SOCKET_SILENT(path=str(path))
+    return SOCKET_OK(path=str(path), version=status.version)
 
 
-async def pinentry(surroundings: Surroundings) -> Finding:
-    """Check whether a pinentry can be found, starts, and answers."""
-    configured = surroundings.config.prompt.pinentry
-    program = find_pinentry(str(configured) if configured else None, os.environ)
-    exposed = exposed_pinentry(os.environ) if program is None else None
-    if exposed:
-        return failure(
-            "exposed",
-            N_("{program} is not used: others than root can change it, and a pinentry sees the PIN."),
-            N_(
-                "Install one for all users: “apt install pinentry-gnome3” (or pinentry-qt, pinentry-curses). "
-                "A daemon or agent of your own takes this one from [prompt] pinentry or --pinentry."
-            ),
-            program=exposed,
-        )
-    if program is None:
-        return failure(
-            "absent",
-            N_("No pinentry program is installed."),
-            N_("Install one: “apt install pinentry-gnome3” (or pinentry-qt, pinentry-curses)."),
-        )
+_CREDENTIALS = struct.Struct("=iII")
+
+
+def service_of(path: Path) -> tuple[int, int] | None:
+    """Return process and user of who listens on a socket; None where nobody does. It may be the service manager."""
     try:
-        async with asyncio.timeout(ANSWER_LIMIT), conversation(program) as talk:
-            return ok(N_("{program} {version} answers."), program=program, version=await _version(talk))
-    except (PromptUnavailable, TimeoutError) as fault:
-        why = fault.params["why"] if isinstance(fault, PromptUnavailable) else "–"
-        return failure(
-            "broken",
-            N_("{program} does not answer as a pinentry ({why})."),
-            N_("Install it again, or name another one in [prompt] pinentry."),
-            program=program,
-            why=why,
-        )
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(ANSWER_LIMIT)
+            probe.connect(str(path))
+            raw = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    except OSError:
+        return None
+    pid, uid, _ = _CREDENTIALS.unpack(raw)
+    return pid, uid
 
 
-async def _version(talk: Assuan) -> str:
-    """Return the pinentry's version; nothing for one that answers, but not to this question."""
-    with Secret() as answer:
-        with contextlib.suppress(Refusal):
-            await talk.command("GETINFO", "version", into=answer)
-        with answer.view() as told:
-            return bytes(told).decode("utf-8", "replace")
+# --- its version
+
+VERSION_OK = ok("version.ok", N_("cardctl and cardd are both of version {version}."))
+VERSION_DIFFERS = warning(
+    "version.differs",
+    N_("cardctl is of version {own}, the running cardd of version {running}."),
+    N_("Restart the service, so that it runs what is installed: “systemctl restart cardd”."),
+    fix=("systemctl", "restart", "cardd.service"),
+)
 
 
-async def psc(surroundings: Surroundings) -> Finding:
-    """Check whether a login by e-CPS could begin: credentials, provider, clocks. Nobody's mobile is woken."""
-    async with _daemon(surroundings) as cardd:
-        try:
-            found = await cardd.check_ecps()
-        except MethodUnavailable:
-            raise Unknowable("no_psc") from None
-    if found.clock is not None and abs(found.clock) > CLOCKS_MAY_DIFFER:
-        return failure(
-            "clock",
-            N_("Its clock and this workstation's differ by {seconds} s: its answers would be refused."),
-            N_("Set the clock, and turn automatic time on: “timedatectl set-ntp true”."),
-            seconds=round(abs(found.clock)),
-        )
-    if not found.mobile:
-        return warning(
-            "no_ciba",
-            N_("Answers, but does not announce the login by mobile (CIBA)."),
-            N_("Log in by the browser; the vendor can ask ANS to enable CIBA for the service."),
-        )
-    return (
-        ok(N_("Answers; login by e-CPS can begin, and sessions outlive the service."))
-        if found.resumes
-        else ok(
-            N_("Answers; login by e-CPS can begin. Without a keyring, sessions end with the service."),
-            outcome="not_kept",
-        )
-    )
+def version(surroundings: Surroundings) -> Finding:
+    """Check whether the running daemon is of the version that is installed here."""
+    running = surroundings.ask(CarddClient.status).version
+    if running != cardd.__version__:
+        return VERSION_DIFFERS(own=cardd.__version__, running=running)
+    return VERSION_OK(version=running)
 
 
-async def support(surroundings: Surroundings) -> Finding:
+# --- codes of support
+
+SUPPORT_OK = ok("support.ok", N_("Demanded, and the workstation is enrolled."))
+SUPPORT_LOCKED = warning(
+    "support.locked",
+    N_("Locked for {seconds} s after wrong codes."),
+    N_("Wait, and ask who tried: “cardctl audit tail” has each attempt."),
+)
+SUPPORT_NOT_ENROLLED = warning(
+    "support.not_enrolled",
+    N_("Demanded, but the workstation is not enrolled: what needs a code is refused."),
+    N_("Enrol it (“sudo cardctl support enrol”), or set [support] totp = false."),
+)
+
+
+def support(surroundings: Surroundings) -> Finding:
     """Check whether the codes of support that are demanded can be given."""
-    async with _daemon(surroundings) as cardd:
-        standing = await cardd.support()
+    standing = surroundings.ask(CarddClient.support)
     if not standing.demanded:
         raise Unknowable("no_support")
     if standing.locked:
-        return warning(
-            "locked",
-            N_("Locked for {seconds} s after wrong codes."),
-            N_("Wait, and ask who tried: “cardctl audit tail” has each attempt."),
-            seconds=standing.locked,
-        )
-    return (
-        ok(N_("Demanded, and the workstation is enrolled."))
-        if standing.enrolled
-        else warning(
-            "not_enrolled",
-            N_("Demanded, but the workstation is not enrolled: what needs a code is refused."),
-            N_("Enrol it (“sudo cardctl support enrol”), or set [support] totp = false."),
-        )
-    )
+        return SUPPORT_LOCKED(seconds=standing.locked)
+    return SUPPORT_OK() if standing.enrolled else SUPPORT_NOT_ENROLLED()
 
 
-@asynccontextmanager
-async def _daemon(surroundings: Surroundings) -> AsyncIterator[CarddClient]:
-    """Open the daemon, which tells these things on its Unix socket only. Raises Unknowable."""
-    try:
-        async with surroundings.daemon() as cardd:
-            yield cardd
-    except DaemonUnreachable:
-        raise Unknowable("no_daemon") from None
-    except Forbidden:
-        raise Unknowable("no_socket") from None
-
-
-async def audit(surroundings: Surroundings) -> Finding:
-    """Check whether the audit log's chain is whole."""
-    from cardd.system.audit_file import AuditReader  # noqa: PLC0415 - sqlite3
-    from cardd.system.audit_heads import KEY, SECOND  # noqa: PLC0415
-    from cardd.system.secrets import service_secret  # noqa: PLC0415
-
-    directory = surroundings.config.audit.directory
-    try:
-        is_there = directory.exists()  # one that was taken away is told by the head that stands elsewhere
-    except PermissionError:
-        raise Unknowable("no_rights") from None
-    if is_there and not os.access(directory, os.R_OK | os.X_OK):
-        raise Unknowable("no_rights")
-    try:
-        reader = AuditReader(directory, surroundings.config.state.directory / SECOND, service_secret(KEY))
-        head = await in_time(reader.verify, VERIFY_LIMIT)
-        breaks = await in_time(reader.breaks, VERIFY_LIMIT)
-    except AuditBroken as broken:
-        return failure(
-            "broken",
-            N_("{path} was changed at row {row}."),
-            N_("Keep the files as they are and tell your security officer."),
-            row=broken.params["row"],
-            path=str(directory),
-        )
-    if breaks:
-        return warning(
-            "went_on",
-            N_("Whole; rows: {rows}. Row {row} tells that it was broken before."),
-            N_("If your security officer does not know: “cardctl audit verify” tells what was found."),
-            rows=head.number,
-            row=breaks[-1].number,
-        )
-    return ok(N_("Whole; rows: {rows}."), rows=head.number) if head.number else ok(N_("Empty."), outcome="empty")
+CHECKS = {
+    "config": Check(N_("Configuration"), config),
+    "service": Check(N_("Service"), service),
+    "port": Check(N_("TCP port"), port),
+    "socket": Check(N_("Unix socket"), socket_rights),
+    "version": Check(N_("Version"), version),
+    "https": Check(N_("Certificate of https"), https),
+    "support": Check(N_("Codes of support"), support),
+}

@@ -1,33 +1,42 @@
 """What checks look at, and what several of them share: the configuration, one look at PC/SC, the way to the daemon.
 
-Every path and clock has a place here, so that a test can put something broken there.
+Every path and clock has a place here, so that a test can put something broken there. Checks run on threads: what they
+share is found out once, by whoever asks first.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from cardd.client import CarddClient
 from cardd.config import Config
 from cardd.config.loading import load
 from cardd.core.inserted_card import SESSIONLESS
-from cardd.errors import CarddError, ConfigInvalid
-from cardd.model import CardKind
+from cardd.errors import CarddError, ConfigInvalid, DaemonUnreachable, Forbidden
+from cardd.model import CardCertificate, CardKind
+from cardd.pcsc.channel import PcscReader
 from cardd.pcsc.winscard import EventState, ReaderState, WinScard
+from cardd.ports import Connection
 from cardd.sandbox import Offer, offer
+from cardd.system.pcsc_clients import holder
 
 T = TypeVar("T")
 
-PCSC_LIMIT = 3.0  # seconds
+PCSC_LIMIT = 2.5  # seconds
+ANSWER_LIMIT = 2.5  # seconds, for the daemon
+HELD_LIMIT = 2.0  # seconds for which another program may hold the card
+READ_LIMIT = 25.0  # seconds for some thirty commands
 STA_UNSYNC = 0x0040
 
 
@@ -37,7 +46,7 @@ def utc_now() -> datetime:
 
 
 def unit_properties() -> Mapping[str, str] | None:
-    """Return what systemd says of the running service's network; None where no service runs, or no systemd."""
+    """Return what systemd says of the service; None where it was not started, or there is no systemd."""
     command = ["systemctl", "show", "cardd.service", "-p", "ActiveState", "-p", "IPAddressAllow", "-p", "IPAddressDeny"]
     try:
         told = subprocess.run(  # noqa: S603 - a fixed command
@@ -46,7 +55,17 @@ def unit_properties() -> Mapping[str, str] | None:
     except (OSError, subprocess.SubprocessError):
         return None
     found = {name: value for name, _, value in (line.partition("=") for line in told.splitlines())}
-    return found if found.get("ActiveState") == "active" else None
+    return found if found.get("ActiveState", "inactive") != "inactive" else None
+
+
+def kernel_log() -> list[str] | None:
+    """Return what the kernel said of what it forbade, since it started; None where this user may not read it."""
+    command = ["journalctl", "-k", "-b", "--no-pager", "-o", "cat", "-g", 'apparmor="DENIED"|avc: +denied']
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=PCSC_LIMIT, check=False)  # noqa: S603 - a fixed command
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return None if told.stderr.strip() else told.stdout.splitlines()  # it says there what it may not show
 
 
 class Unknowable(Exception):
@@ -79,6 +98,23 @@ def is_synchronised() -> bool | None:
     return not timex.status & STA_UNSYNC
 
 
+class Once(Generic[T]):
+    """What several checks want to know: found out on a thread of its own, when it is first asked for."""
+
+    def __init__(self, find: Callable[[], T]) -> None:
+        self._find = find
+        self._lock = threading.Lock()
+        self._found: Future[T] | None = None
+
+    def get(self, seconds: float) -> T:
+        """Return it, or raise what was raised. Raises TimeoutError after so many seconds."""
+        with self._lock:
+            if self._found is None:
+                self._found = Future()
+                threading.Thread(target=settle, args=(self._find, self._found), daemon=True, name="doctor").start()
+        return self._found.result(seconds)
+
+
 @dataclass
 class Surroundings:
     """This workstation. ``base`` is the daemon's address where the user gave one, ``language`` what it is to speak."""
@@ -86,12 +122,20 @@ class Surroundings:
     config_file: Path | None = None
     base: Path | str | None = None
     language: str = "fr"
+    root: Path = Path("/")
     usb: Path = Path("/sys/bus/usb/devices")
     now: Callable[[], datetime] = utc_now
     synchronised: Callable[[], bool | None] = is_synchronised
     sandbox: Callable[[], Offer] = offer
     unit: Callable[[], Mapping[str, str] | None] = unit_properties
-    _readers: asyncio.Task[list[ReaderState]] | None = None
+    kernel_log: Callable[[], list[str] | None] = kernel_log
+
+    def __post_init__(self) -> None:
+        """Begin with nothing looked at."""
+        self._readers = Once(_readers)
+        self._other_readers = Once(self._has_other_readers)
+        self._taken = Once(lambda: asyncio.run(self._run(_take_and_leave, HELD_LIMIT)))
+        self._certificates = Once(self._read_certificates)
 
     @cached_property
     def config(self) -> Config:
@@ -108,44 +152,79 @@ class Surroundings:
 
     def daemon(self) -> CarddClient:
         """Return a client of the daemon, as the user sees it."""
-        return CarddClient(self.base or self.config.listen.socket, language=self.language)
+        return CarddClient(self.base or self.config.listen.socket, language=self.language, answer_limit=ANSWER_LIMIT)
 
-    async def readers(self) -> list[ReaderState]:
+    def ask(self, question: Callable[[CarddClient], Coroutine[None, None, T]]) -> T:
+        """Return what the daemon answers. Raises Unknowable where it does not, or tells it on its socket only."""
+
+        async def asked() -> T:
+            async with self.daemon() as cardd:
+                return await question(cardd)
+
+        try:
+            return asyncio.run(asked())
+        except DaemonUnreachable:
+            raise Unknowable("no_daemon") from None
+        except Forbidden:
+            raise Unknowable("no_socket") from None
+
+    def readers(self) -> list[ReaderState]:
         """Return the reader slots as PC/SC has them, looked at once. Raises PcscUnavailable, TimeoutError."""
-        if self._readers is None:
-            self._readers = asyncio.ensure_future(in_time(_readers, PCSC_LIMIT))
-        return await self._readers
+        return self._readers.get(PCSC_LIMIT)
 
-    async def readers_or_skip(self) -> list[ReaderState]:
+    def readers_or_skip(self) -> list[ReaderState]:
         """Return the reader slots where there are some. Raises Unknowable."""
-        readers = await self.readers_of_pcscd()
+        readers = self.readers_of_pcscd()
         if not readers:
             raise Unknowable("no_reader")
         return readers
 
-    async def readers_of_pcscd(self) -> list[ReaderState]:
+    def readers_of_pcscd(self) -> list[ReaderState]:
         """Return the reader slots, none too. Raises Unknowable."""
         try:
-            return await self.readers()
+            return self.readers()
         except (CarddError, TimeoutError) as fault:
-            is_needless = isinstance(fault, CarddError) and await self.has_other_readers()
+            is_needless = isinstance(fault, CarddError) and self.has_other_readers()
             raise Unknowable("no_pcscd_needed" if is_needless else "no_pcscd") from None
 
-    async def has_other_readers(self) -> bool:
+    def has_other_readers(self) -> bool:
         """Return whether the daemon has readers without pcscd: simulated ones, or those of modules."""
+        return self._other_readers.get(ANSWER_LIMIT)
+
+    def _has_other_readers(self) -> bool:
         try:
-            async with self.daemon() as cardd:
-                return bool(await cardd.readers())
-        except CarddError:  # checks of their own tell of a daemon that does not answer
+            return bool(self.ask(CarddClient.readers))
+        except (CarddError, Unknowable):  # checks of their own tell of a daemon that does not answer
             return False
 
-    async def usable_card(self) -> ReaderState:
+    def usable_card(self) -> ReaderState:
         """Return the first reader that holds a card of a professional. Raises Unknowable."""
-        for reader in await self.readers_or_skip():
+        for reader in self.readers_or_skip():
             kind = kind_in(reader)
             if kind and is_usable(kind):
                 return reader
         raise Unknowable("no_card")
+
+    def take_card(self) -> None:
+        """Have the card for a moment. Raises ReaderBusy where another program keeps it for itself, and Unknowable."""
+        self._taken.get(READ_LIMIT)
+
+    def certificates(self) -> Sequence[CardCertificate]:
+        """Return what the card holds, read once and beside whoever else uses it. Raises as ``take_card``."""
+        return self._certificates.get(READ_LIMIT)
+
+    def _read_certificates(self) -> Sequence[CardCertificate]:
+        self.take_card()
+        return asyncio.run(self._run(_certificates, READ_LIMIT))
+
+    async def _run(self, job: Callable[[Connection], T], seconds: float) -> T:
+        from cardd.core.readers import DriverRegistry  # noqa: PLC0415 - loads every driver
+
+        reader = PcscReader(self.usable_card().name, WinScard(), self.language, DriverRegistry().open, holder)
+        try:
+            return await reader.run(job, timeout=seconds)
+        finally:
+            await reader.close()
 
 
 def is_usable(kind: CardKind) -> bool:
@@ -167,23 +246,45 @@ async def in_time(work: Callable[[], T], seconds: float) -> T:
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
 
-    def run() -> None:
-        try:
-            tell = partial(_settle, answer.set_result, work())
-        except Exception as fault:  # noqa: BLE001 - raised again where it is waited for
-            tell = partial(_settle, answer.set_exception, fault)
-        try:
-            loop.call_soon_threadsafe(tell)
-        except RuntimeError:  # nobody waits any more
-            return
+    def tell(found: Future[T]) -> None:
+        with contextlib.suppress(RuntimeError):  # nobody waits any more
+            loop.call_soon_threadsafe(_pass_on, found, answer)
 
-    def _settle(settle: Callable[[T], None] | Callable[[BaseException], None], value: object) -> None:
-        if not answer.done():
-            settle(value)  # type: ignore[arg-type] # the two belong together above
-
-    threading.Thread(target=run, daemon=True, name="doctor").start()
+    found: Future[T] = Future()
+    found.add_done_callback(tell)
+    threading.Thread(target=settle, args=(work, found), daemon=True, name="doctor").start()
     async with asyncio.timeout(seconds):
         return await answer
+
+
+def settle(work: Callable[[], T], found: Future[T]) -> None:
+    """Do the work, and put what it returns or raises where it is waited for."""
+    try:
+        found.set_result(work())
+    except Exception as fault:  # noqa: BLE001 - raised again where it is waited for
+        found.set_exception(fault)
+
+
+def _pass_on(found: Future[T], answer: asyncio.Future[T]) -> None:
+    if answer.done():  # nobody waits any more
+        return
+    if fault := found.exception():
+        answer.set_exception(fault)
+    else:
+        answer.set_result(found.result())
+
+
+def _take_and_leave(connection: Connection) -> None:
+    connection.begin()
+    connection.end(reset=False)
+
+
+def _certificates(connection: Connection) -> Sequence[CardCertificate]:
+    connection.begin()
+    try:
+        return connection.open().certificates()
+    finally:
+        connection.end(reset=False)  # nothing was unlocked, and a login of the daemon's is not ours to end
 
 
 def _readers() -> list[ReaderState]:

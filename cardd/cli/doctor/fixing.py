@@ -1,0 +1,90 @@
+"""``cardctl doctor --fix``: what one harmless command puts right, asked about first, and told after."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cardd.cli.command import Context
+from cardd.cli.doctor.check import Result
+from cardd.cli.waiting import typed
+from cardd.i18n import Domain
+
+_ = Domain("doctor")
+
+LIMIT = 30.0  # seconds for one command
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What came of one fix: ``is_done`` when its command did well; ``why`` it did not."""
+
+    code: str
+    command: str
+    is_done: bool
+    why: str = ""
+
+
+async def mend(context: Context, results: Sequence[Result], *, ask: bool) -> list[Mended]:
+    """Run the fix of each result that has one, after a question; tell what was done. Nothing is run twice."""
+    mended: dict[str, Mended] = {}
+    for result in results:
+        command = result.finding.fix
+        told = shlex.join(command)
+        if not command or told in mended:
+            continue
+        if ask and not await _agreed(context, result, told):
+            mended[told] = Mended(result.code, told, is_done=False, why="refused")
+            continue
+        why = await _run(command)
+        mended[told] = Mended(result.code, told, not why, why)
+        done = (
+            _("Failed: {command} ({why})", context.language, command=told, why=why)
+            if why
+            else _("Done: {command}", context.language, command=told)
+        )
+        context.terminal.tell([done])
+    return list(mended.values())
+
+
+async def _agreed(context: Context, result: Result, command: str) -> bool:
+    """Return whether the person at the terminal agrees; nobody does where there is no terminal."""
+    language = context.language
+    context.terminal.tell([result.sentence(language)])
+    if not sys.stdin.isatty():
+        context.terminal.tell([_("Not done without --yes: {command}", language, command=command)])
+        return False
+    answer = await typed(context, _("Do it: {command} (y/N) ", language, command=command))
+    return answer.casefold() in ("y", "yes", "o", "oui")
+
+
+async def _run(command: Sequence[str]) -> str:
+    """Run a command without a shell; return why it failed, empty when it did not."""
+    program = shutil.which(command[0]) or command[0]
+    if command[0] == "cardctl":
+        command = [sys.executable, "-m", "cardd.cli.cardctl", *command[1:]]
+        program = command[0]
+    try:
+        running = await asyncio.create_subprocess_exec(
+            program,
+            *command[1:],
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as fault:
+        return fault.strerror or type(fault).__name__
+    try:
+        async with asyncio.timeout(LIMIT):
+            _out, told = await running.communicate()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            running.kill()
+        return f"{LIMIT:.0f} s"
+    lines = told.decode(errors="replace").strip().splitlines()
+    return "" if running.returncode == 0 else (lines[-1][:200] if lines else str(running.returncode))
