@@ -22,7 +22,7 @@ ORDER = (
     ("modules", "organisation", "stacks", "desktop_modules", "middleware"),
     ("keyring", "agent", "second_agent", "pinentry"),
     ("network", "proxy", "psc", "chain", "revocation"),
-    ("https", "browsers", "browser_policy", "pkcs11", "flatpak"),
+    ("https", "browsers", "browser_policy", "pkcs11", "sandboxes"),
     ("support", "memory", "sandbox", "desktop"),
 )
 CHECKS: Mapping[str, Check] = {name: _BY_NAME[name] for group in ORDER for name in group}

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
 from cardd.cli.doctor.surroundings import Surroundings, Unknowable
 from cardd.cli.policies import Policies, Standing
-from cardd.cli.registering import client, machine, personal
+from cardd.cli.program_places import client, machine, personal, snaps
 from cardd.i18n import N_
-from cardd.system.browsers import ANY, FLATPAK, executable, installed, is_installed, wanted
+from cardd.system.browsers import ANY, executable, installed, is_installed, wanted
 from cardd.system.peer import processes
 
 BROWSERS_OK = ok("browsers.ok", N_("Pages may call from {browsers}."))
@@ -119,7 +117,7 @@ def pkcs11(surroundings: Surroundings) -> Finding:
     module, socket = client(surroundings.root), config.p11.socket
     if module is None:
         return PKCS11_NO_CLIENT()
-    places = [*machine(socket, module, surroundings.root), *personal(socket, module, Path.home())]
+    places = [*machine(socket, module, surroundings.root), *personal(socket, module, Path.home(), surroundings.root)]
     found = [place.program for place in places if place.state() == "registered"]
     if not found:
         return PKCS11_UNREGISTERED()
@@ -128,35 +126,41 @@ def pkcs11(surroundings: Surroundings) -> Finding:
     return PKCS11_OK(programs=", ".join(dict.fromkeys(found)))
 
 
-# --- Flatpak
+# --- Flatpak and Snap
 
-FLATPAK_OK = ok("flatpak.ok", N_("No browser is a Flatpak."))
-FLATPAK_BROWSER = warning(
-    "flatpak.browser",
-    N_("{browser} is a Flatpak: its sandbox has neither pcscd nor cardd's socket, so it finds no card by PKCS#11."),
-    N_("For portals that ask the browser for the card, use the browser that the distribution brings."),
+SANDBOXES_OK = ok("sandboxes.ok", N_("No program of this user is kept from the card by Flatpak or Snap."))
+SANDBOXES_FLATPAK = warning(
+    "sandboxes.flatpak",
+    N_("{program} is a Flatpak, and has no way to cardd: it finds no card by PKCS#11."),
+    N_("Give it one: “cardctl pkcs11 register”, then start it again."),
+    is_minor=True,
+    fix=("cardctl", "pkcs11", "register"),
+)
+SANDBOXES_SNAP = warning(
+    "sandboxes.snap",
+    N_("{program} is a snap, which has no way to cardd: it finds no card by PKCS#11."),
+    N_("For portals that ask the browser for the card, use the one of the distribution's packages, or of Flatpak."),
     is_minor=True,
 )
 
 
-def flatpak(surroundings: Surroundings) -> Finding:
-    """Check whether a browser is a Flatpak, which sees neither pcscd nor cardd."""
-    for name in _flatpaks(surroundings.root):
-        return FLATPAK_BROWSER(browser=name)
-    return FLATPAK_OK()
-
-
-def _flatpaks(root: Path) -> Iterator[str]:
-    known = {
-        Path(pattern).relative_to(FLATPAK).parts[0] for pattern in wanted(("known",)) if pattern.startswith(FLATPAK)
-    }
-    with suppress(OSError):
-        yield from sorted(each.name for each in (root / FLATPAK.lstrip("/")).iterdir() if each.name in known)
+def sandboxes(surroundings: Surroundings) -> Finding:
+    """Check whether Flatpak or Snap keep a program of this user from the card."""
+    config, home = surroundings.config, Path.home()
+    if not config.p11.enabled:
+        raise Unknowable("no_p11")
+    module = client(surroundings.root) or Path("p11-kit-client.so")
+    for place in personal(config.p11.socket, module, home, surroundings.root):
+        if place.package == "flatpak" and place.state() != "registered":
+            return SANDBOXES_FLATPAK(program=place.program)
+    for store in snaps(home):
+        return SANDBOXES_SNAP(program=store.browser)
+    return SANDBOXES_OK()
 
 
 CHECKS = {
     "browsers": Check(N_("Browsers"), browsers),
     "browser_policy": Check(N_("What browsers ask first"), browser_policy),
     "pkcs11": Check(N_("PKCS#11"), pkcs11),
-    "flatpak": Check(N_("Browsers in a sandbox"), flatpak),
+    "sandboxes": Check(N_("Flatpak and Snap"), sandboxes),
 }
