@@ -147,6 +147,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
             keys,
             listen=outside.listen_p11,
             peer_of=outside.program_peer_of,
+            has_left=outside.has_left,
             descriptors=outside.descriptors,
         ),
         core.clients,

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from cardd.p11.server import P11Server
 
 VERSION = 1  # the highest that is spoken here: of p11-kit 0.25
-UNANSWERED_MAX = 64  # calls; further ones are not read meanwhile
-AT_ONCE = 16  # calls that one turn of the loop begins to answer, of each connection
-UNSENT_MAX = 1024 * 1024  # bytes of answers that the program does not take
+UNANSWERED_MAX = 64  # calls; further ones are not looked at meanwhile
+UNSENT_MAX = 128 * 1024  # bytes of answers that the program does not take, and one answer more
+OTHERS_BODY_MAX = 64 * 1024  # bytes of one call of a user whose the readers are not
+LOOK = 0.5  # seconds between two looks whether a program is still there whose bytes are not read for now
 HANDLERS: dict[str, Handler] = {call.name: getattr(Module, call.name) for call in CALLS.values()}
 
 log = logging.getLogger(__name__)
@@ -43,9 +44,9 @@ class Connection(asyncio.Protocol):
         self.presence = Presence()
         self._running = Background()
         self._unanswered = 0
-        self._requests: deque[Request] = deque()  # that came, and were not looked at
-        self._is_malformed = False
+        self._is_in_line = False  # for its turn to have a call answered
         self._is_stuck = False
+        self._look: asyncio.TimerHandle | None = None
         self._in_order: dict[int, deque[tuple[int, Call, Reader]]] = {}  # by session: what waits behind what runs
         self._transport: asyncio.Transport | None = None
 
@@ -57,6 +58,8 @@ class Connection(asyncio.Protocol):
         self.module = self._server.joined(self, transport.get_extra_info("socket"))
         if self.module is None:
             transport.abort()
+        elif not self._server.is_owners(self):
+            self._frames = Frames(OTHERS_BODY_MAX)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """End all that the program has opened, and what is asked for it."""
@@ -64,7 +67,6 @@ class Connection(asyncio.Protocol):
         if self.module:
             self.module.end()
         self._in_order.clear()
-        self._requests.clear()
         self.presence.leave()
         self._server.left(self)
 
@@ -74,48 +76,72 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def pause_writing(self) -> None:
-        """Read no more while the program takes no answers."""
+        """Answer no more while the program takes no answers."""
         self._is_stuck = True
-        self._read_or_wait()
 
     def resume_writing(self) -> None:
         """Go on."""
         self._is_stuck = False
-        self._read_or_wait()
+        self._line_up()
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
-        try:
-            if not self._has_greeted:
-                self._greet(data[0])
-                data = data[1:]
-            self._requests.extend(self._frames.feed(data))
-        except Malformed:
-            self._is_malformed = True
-        self._work()
+        if not self._has_greeted:
+            self._greet(data[0])
+            data = data[1:]
+        self._frames.add(data)
+        self._line_up()
 
-    def _work(self) -> None:
-        """Begin to answer a few calls; the others wait for the loop's next turn, as everybody else does."""
-        try:
-            for _ in range(min(AT_ONCE, len(self._requests))):
-                self._take(self._requests.popleft())
-        except Malformed:
-            self._is_malformed = True
-            self._requests.clear()
-        if self._requests:
-            asyncio.get_running_loop().call_soon(self._work)
-        elif self._is_malformed:
-            self.close()
+    def _line_up(self) -> None:
+        """Wait for a turn to have a call answered, where one can be."""
+        if not self._is_in_line and self._can_answer:
+            self._is_in_line = True
+            self._server.line_up(self)
         self._read_or_wait()
 
+    def take_one(self) -> bool:
+        """Answer a call, or begin to; return whether there may be another one."""
+        self._is_in_line = self._can_answer and self._take_next()
+        if not self._is_in_line:
+            self._read_or_wait()
+        return self._is_in_line
+
+    @property
+    def _can_answer(self) -> bool:
+        if self._transport is None or self._transport.is_closing():
+            return False
+        return not self._is_stuck and self._unanswered < UNANSWERED_MAX
+
     def _read_or_wait(self) -> None:
-        """Read no more while calls wait, or the program takes no answers."""
+        """Read no more while calls wait, or while none can be answered."""
         if self._transport is None or self._transport.is_closing():
             return
-        if self._requests or self._is_stuck or self._unanswered >= UNANSWERED_MAX:
+        if self._is_in_line or not self._can_answer:
             self._transport.pause_reading()
+            if self._unanswered and self._look is None:
+                self._look = asyncio.get_running_loop().call_later(LOOK, self._look_whether_left)
         else:
             self._transport.resume_reading()
+
+    def _look_whether_left(self) -> None:
+        """Hang up too where the end of the connection stands behind calls that are not read before an answer."""
+        self._look = None
+        if self._transport is None or self._transport.is_reading():
+            return
+        if self._server.has_left(self._transport.get_extra_info("socket")):
+            self._transport.abort()
+        else:
+            self._read_or_wait()
+
+    def _take_next(self) -> bool:
+        try:
+            request = self._frames.take()
+            if request is not None:
+                self._take(request)
+        except Malformed:
+            self.close()
+            return False
+        return request is not None
 
     def _greet(self, highest: int) -> None:
         self._has_greeted = True
@@ -138,7 +164,7 @@ class Connection(asyncio.Protocol):
             self._begin(request.tag, call, reader)
         else:
             waiting.append((request.tag, call, reader))
-            self._count_unanswered(1)
+            self._unanswered += 1
 
     def _begin(self, tag: int, call: Call, reader: Reader) -> None:
         """Raises Malformed."""
@@ -162,7 +188,7 @@ class Connection(asyncio.Protocol):
         session = reader.first_ulong() if call.of is Of.SESSION else None
         if session is not None:
             self._in_order[session] = deque()
-        self._count_unanswered(1)
+        self._unanswered += 1
         with waited_for_by(self.presence):
             self._running.start(self._wait(tag, call, session, answer))
 
@@ -175,15 +201,16 @@ class Connection(asyncio.Protocol):
         except Exception:  # the program must have its answer
             log.exception("a call of PKCS#11 failed: %s", call.name)
             body = failure(Rv.GENERAL_ERROR)
-        self._count_unanswered(-1)
+        self._unanswered -= 1
         self._answer(tag, body)
         if session is not None:
             self._go_on(self._in_order.pop(session, deque()), session)
+        self._line_up()
 
     def _go_on(self, waiting: deque[tuple[int, Call, Reader]], session: int) -> None:
         """Answer what waited, until a call waits itself: the rest then waits behind that one."""
         while waiting and session not in self._in_order:
-            self._count_unanswered(-1)
+            self._unanswered -= 1
             try:
                 self._begin(*waiting.popleft())
             except Malformed:
@@ -192,13 +219,9 @@ class Connection(asyncio.Protocol):
         if waiting:
             self._in_order[session].extend(waiting)
 
-    def _count_unanswered(self, more: int) -> None:
-        self._unanswered += more
-        self._read_or_wait()
-
     def _answer(self, tag: int, body: bytes) -> None:
         self._write(framed(tag, body))
 
     def _write(self, data: bytes) -> None:
-        if self._transport:
+        if self._transport and not self._transport.is_closing():
             self._transport.write(data)

@@ -17,6 +17,7 @@ from cardd.core.owners import OwnedReaders
 from cardd.core.presence import Presence
 from cardd.model import Caller, CallerKind, Peer
 from cardd.p11.logins import Keys
+from cardd.p11.turns import Turns
 
 if TYPE_CHECKING:
     from cardd.p11.connection import Connection
@@ -26,28 +27,44 @@ if TYPE_CHECKING:
 BACKLOG = 128
 ACCEPTED_AT_ONCE = 8
 CONNECTIONS_MAX = 128  # of one OS user whose the readers are
-OTHERS_MAX = 16  # of another one, who has the organisation's certificate at most
+PROCESS_MAX = 64  # of one process: no program that forgets its connections keeps the user's others out
+OTHERS_MAX = 16  # of another user, who has the organisation's certificate at most
+ALL_OTHERS_MAX = 1024  # of all of them
 
 Listen = Callable[[], Sequence[socket.socket]]
 PeerOf = Callable[[socket.socket], Peer | None]
+HasLeft = Callable[[socket.socket], bool]
 
 
 class P11Server(Part):
     """Accepts programs. ``listen`` opens its sockets; ``peer_of`` returns who is at the other end of one.
 
-    No connection is taken from file descriptor ``descriptors`` on; half of them are for whose the readers are.
+    ``has_left`` tells whether nobody is there any more. No connection is taken from file descriptor ``descriptors`` on;
+    half of them are for whose the readers are.
     """
 
-    def __init__(self, readers: OwnedReaders, keys: Keys, *, listen: Listen, peer_of: PeerOf, descriptors: int) -> None:
+    def __init__(
+        self,
+        readers: OwnedReaders,
+        keys: Keys,
+        *,
+        listen: Listen,
+        peer_of: PeerOf,
+        has_left: HasLeft,
+        descriptors: int,
+    ) -> None:
+        self.has_left = has_left
         self._readers = readers
         self._keys = keys
         self._listen = listen
         self._peer_of = peer_of
         self._descriptors = descriptors
+        self._turns = Turns()
         self._servers: list[asyncio.Server] = []
         self._tokens: Tokens | None = None
-        self._connections: dict[Connection, int] = {}
+        self._connections: dict[Connection, Peer] = {}
         self._of_user: Counter[int] = Counter()
+        self._of_process: Counter[tuple[int, int | None]] = Counter()
 
     async def start(self) -> None:
         """Accept connections. Raises what ``listen`` raises."""
@@ -77,21 +94,44 @@ class P11Server(Part):
     def joined(self, connection: Connection, sock: socket.socket) -> Module | None:
         """Return what a new connection serves; None when nobody is known there, or its user has too many."""
         peer = self._peer_of(sock)
-        if peer is None:
+        if peer is None or not self._has_room(peer, sock.fileno()):
             return None
-        is_owner = self._readers.owners.owns(peer.uid)
-        limit, descriptors = (CONNECTIONS_MAX, self._descriptors) if is_owner else (OTHERS_MAX, self._descriptors // 2)
-        if self._of_user[peer.uid] >= limit or sock.fileno() >= descriptors:
-            return None
-        self._connections[connection] = peer.uid
-        self._of_user[peer.uid] += 1
+        self._connections[connection] = peer
+        self._count(peer, 1)
         return self._module(peer, connection.presence)
 
     def left(self, connection: Connection) -> None:
         """Forget a connection."""
-        uid = self._connections.pop(connection, None)
-        if uid is not None:
-            self._of_user[uid] -= 1
+        peer = self._connections.pop(connection, None)
+        if peer is not None:
+            self._count(peer, -1)
+
+    def line_up(self, connection: Connection) -> None:
+        """Have a connection's call answered when its turn comes."""
+        self._turns.join(connection, self._connections[connection].uid)
+
+    def is_owners(self, connection: Connection) -> bool:
+        """Return whether it is of a user whose the readers are."""
+        return self._readers.owners.owns(self._connections[connection].uid)
+
+    def _has_room(self, peer: Peer, descriptor: int) -> bool:
+        """Return whether one more connection may be of this process and this user."""
+        if self._of_process[peer.uid, peer.pid] >= PROCESS_MAX:
+            return False
+        if self._readers.owners.owns(peer.uid):
+            return self._of_user[peer.uid] < CONNECTIONS_MAX and descriptor < self._descriptors
+        others = sum(count for uid, count in self._of_user.items() if not self._readers.owners.owns(uid))
+        is_full = self._of_user[peer.uid] >= OTHERS_MAX or others >= ALL_OTHERS_MAX
+        return not is_full and descriptor < self._descriptors // 2
+
+    def _count(self, peer: Peer, more: int) -> None:
+        """Count one connection more or less."""
+        self._of_user[peer.uid] += more
+        self._of_process[peer.uid, peer.pid] += more
+        if not self._of_user[peer.uid]:
+            del self._of_user[peer.uid]
+        if not self._of_process[peer.uid, peer.pid]:
+            del self._of_process[peer.uid, peer.pid]
 
     def _module(self, peer: Peer, presence: Presence) -> Module:
         from cardd.p11.module import Module  # noqa: PLC0415 - with the first program

@@ -7,7 +7,7 @@ body: the function's number and its signature, then the values that the signatur
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 HEADER_SIZE = 12
@@ -51,39 +51,40 @@ class Request:
 
 
 class Frames:
-    """The requests in what a connection receives."""
+    """The requests in what a connection receives; none has a larger body than ``body_max``."""
 
-    def __init__(self) -> None:
+    def __init__(self, body_max: int = BODY_MAX) -> None:
+        self._body_max = body_max
         self._received = bytearray()
         self._dropping = 0
         self._dropped_tag = 0
 
-    def feed(self, data: bytes) -> Iterator[Request]:
-        """Yield the requests that are whole by now. Raises Malformed."""
+    def add(self, data: bytes) -> None:
+        """Take what came."""
         self._received += data
-        while True:
-            if self._dropping:
-                dropped = min(self._dropping, len(self._received))
-                del self._received[:dropped]
-                self._dropping -= dropped
-                if self._dropping:
-                    return
-                yield Request(self._dropped_tag, None)
-            if len(self._received) < HEADER_SIZE:
-                return
-            tag, options, body = _HEADER.unpack_from(self._received)
-            if tag < TAG_MIN or options > OPTIONS_MAX or body > DRAINED_MAX:
-                raise Malformed
-            if body > BODY_MAX:
-                del self._received[:HEADER_SIZE]
-                self._dropping, self._dropped_tag = options + body, tag
-                continue
-            end = HEADER_SIZE + options + body
-            if len(self._received) < end:
-                return
-            whole = bytes(memoryview(self._received)[HEADER_SIZE + options : end])
-            del self._received[:end]
-            yield Request(tag, whole)
+
+    def take(self) -> Request | None:
+        """Return the next request, None where it is not whole. Raises Malformed."""
+        if self._dropping:
+            dropped = min(self._dropping, len(self._received))
+            del self._received[:dropped]
+            self._dropping -= dropped
+            return None if self._dropping else Request(self._dropped_tag, None)
+        if len(self._received) < HEADER_SIZE:
+            return None
+        tag, options, body = _HEADER.unpack_from(self._received)
+        if tag < TAG_MIN or options > OPTIONS_MAX or body > DRAINED_MAX:
+            raise Malformed
+        if body > self._body_max:
+            del self._received[:HEADER_SIZE]
+            self._dropping, self._dropped_tag = options + body, tag
+            return self.take()
+        end = HEADER_SIZE + options + body
+        if len(self._received) < end:
+            return None
+        whole = bytes(memoryview(self._received)[HEADER_SIZE + options : end])
+        del self._received[:end]
+        return Request(tag, whole)
 
 
 class Reader:

@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 from cardd.p11.calls import CALLS
 from cardd.p11.cryptoki import Attribute, Mechanism, ObjectClass, Rv
@@ -136,6 +137,11 @@ class Client:
         """Open a session, and return the signature of the key of this label."""
         session = await self.session()
         return await self.sign(session, await self.key(session, label), data)
+
+    def take_answers(self, *, takes: bool) -> None:
+        """Take no answers any more, or again."""
+        transport = cast(asyncio.Transport, self.writer.transport)
+        (transport.resume_reading if takes else transport.pause_reading)()
 
     async def close(self) -> None:
         """Hang up."""

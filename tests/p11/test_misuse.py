@@ -248,8 +248,14 @@ async def test_another_session_is_answered_while_one_waits(client: Client, insid
     assert [(await client.answer())[0], (await client.answer())[0]] == [signing, behind]
 
 
-async def test_a_user_has_so_many_connections(inside: Inside) -> None:
-    clients = [await inside.client() for _ in range(128)]
+async def test_a_user_has_so_many_connections_and_a_process_half_of_them(inside: Inside) -> None:
+    clients = []
+    for process in (4, 5):
+        inside.pid = process
+        clients += [await inside.client() for _ in range(64)]
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await inside.client()
+    inside.pid = 6
     with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
         await inside.client()
     await clients[0].close()
