@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ from cardd.agent.dialogs import Dialogs
 from cardd.agent.server import AgentChange, AgentServer, RefusedAgent
 from cardd.assembly import Outside, assemble
 from cardd.config import Config
+from cardd.config.renewal import renewed
 from cardd.core.audit import Head
 from cardd.core.lifecycle import Outer, Part
 from cardd.core.recording import Pseudonyms
@@ -26,6 +28,7 @@ from cardd.errors import (
     AuditKeyWeak,
     AuditUnavailable,
     CarddError,
+    ConfigInvalid,
     ConsentTimeout,
     PromptError,
     SecretStoreUnavailable,
@@ -56,7 +59,10 @@ from cardd.worker import Background
 LET_IN = ("client.pair", "origin.allow")
 TOLD_MAX = 256  # programs that came as agents of some user
 AGENT_COMES_WITHIN = 600.0  # seconds for which a refused agent is still told to its user
+STATUS_MAX = 200  # characters of names in the status line
 STOP_MAX = 9.0  # seconds, below the TimeoutStopSec of cardd.service
+
+Load = Callable[[], Config]
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +115,11 @@ class LocalAudit(Part):
         store = FileStore(self._config.state.directory)
         await ChangedSettings(self._config, store, Pseudonyms(store)).record(self.log)
 
+    def reconfigured(self, config: Config) -> None:
+        """Give what changed a row."""
+        store, self._config = FileStore(config.state.directory), config
+        self._background.start(ChangedSettings(config, store, Pseudonyms(store)).record(self.log))
+
 
 class Agents(Part):
     """The desktops' agents, and what they show. ``trail`` returns where they are recorded.
@@ -139,6 +150,10 @@ class Agents(Part):
             agents=self.server,
             armed_after=armed_after,
         )
+
+    def reconfigured(self, config: Config) -> None:
+        """Have dialogs stay open for as long as is configured now."""
+        self._timeout = self.dialogs.timeout = config.prompt.timeout
 
     async def stop(self) -> None:
         """Let the agents go."""
@@ -252,6 +267,32 @@ class Daemon:
         """Begin to watch readers and desktops: what the first answer does not need comes after it."""
         await self.parts.lifecycle.watch()
 
+    async def reload(self, load: Load) -> str:
+        """Take what may change of the configuration that is there now; return what became of it, in one line.
+
+        What is open stays open. A configuration that cannot be used changes nothing.
+        """
+        try:
+            wanted = await asyncio.to_thread(load)
+        except ConfigInvalid as refused:
+            refusal = refused.told("en")
+        else:
+            return self._renew(wanted)
+        log.error("the configuration is not taken: %s %s", refusal.detail, refusal.remedy)
+        return "The configuration on the disk is refused; that of before holds."
+
+    def _renew(self, wanted: Config) -> str:
+        taken = renewed(self._config, wanted)
+        if taken.changed:
+            self._config = taken.config
+            self.parts.lifecycle.reconfigured(taken.config)
+            log.info("the configuration is taken: %s", ", ".join(taken.changed))
+        if taken.waiting:
+            names = ", ".join(taken.waiting)
+            log.warning("these settings want a restart: %s", names)
+            return f"Wants a restart: {names[:STATUS_MAX]}"
+        return "The configuration on the disk holds."
+
     async def stop(self) -> None:
         """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""
         await self.parts.lifecycle.stop()
@@ -307,25 +348,35 @@ def _own_directories(config: Config) -> list[int | None]:
 
 async def run(
     config: Config,
+    load: Load,
     sources: Sequence[ReaderSource] | None = None,
     authorities: Sequence[bytes] = (),
     *,
     armed_after: float = ARMED_AFTER,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Raises what ``Daemon.start`` raises."""
+    """Serve until SIGTERM or SIGINT; SIGHUP has ``load`` read the configuration anew. Raises as ``Daemon.start``."""
     host.harden()
+    faulthandler.enable()  # systemd's watchdog ends a stuck process by SIGABRT: the journal tells where it was
     host.throttle_exhaustion(asyncio.get_running_loop())
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    asyncio.get_running_loop().add_signal_handler(
-        signal.SIGHUP, log.info, "SIGHUP is ignored: settings are read at start"
-    )
-    daemon = Daemon(config, sources, authorities, armed_after=armed_after)
+    stopping, reload = asyncio.Event(), asyncio.Event()
+    for number, event in ((signal.SIGTERM, stopping), (signal.SIGINT, stopping), (signal.SIGHUP, reload)):
+        asyncio.get_running_loop().add_signal_handler(number, event.set)
+    daemon, heartbeat = Daemon(config, sources, authorities, armed_after=armed_after), systemd.Heartbeat()
     await daemon.start()
     systemd.ready()
+    heartbeat.start()
     await daemon.watch()
+    reloading = asyncio.create_task(_reload_when(reload, daemon, load))
     await stopping.wait()
+    reloading.cancel()
     systemd.stopping()
     host.end_within(STOP_MAX)
     await daemon.stop()
+
+
+async def _reload_when(asked: asyncio.Event, daemon: Daemon, load: Load) -> None:
+    """Reload once for all that asked while the one before was under way."""
+    while await asked.wait():
+        asked.clear()
+        systemd.reloading()
+        systemd.ready(await daemon.reload(load))

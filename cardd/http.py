@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import ipaddress
 import socket
 import ssl
@@ -26,7 +25,7 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from cardd.errors import UpstreamError, UpstreamRefusedUs, UpstreamUntrusted
-from cardd.outward import DIRECT, Outward, Proxy, ProxyFault, open_tunnel
+from cardd.outward import DIRECT, Outward, Proxy, ProxyFault, is_blocked, open_tunnel
 from cardd.secret import overwrite
 
 BUFFER = 64 * 1024
@@ -57,7 +56,7 @@ class Why(StrEnum):
     NO_NAME = "dns"  # no address is known for the name
     CLOSED = "refused"  # nothing listens there, or a firewall says no
     LATE = "timeout"
-    BLOCKED = "blocked"  # this machine lets nothing out (systemd's IPAddressDeny)
+    BLOCKED = "blocked"  # this machine lets nothing out (``is_blocked``)
     PROXY = "proxy"  # the proxy does not lead on
     UNREACHABLE = "cut"  # no connection for another reason, a reset, half an answer
     UNTRUSTED = "untrusted"  # the server's certificate does not hold
@@ -393,12 +392,12 @@ def _of_proxy(cause: BaseException) -> str | None:
 
 def _of_network(cause: BaseException) -> Why | None:
     match cause:
+        case OSError() if is_blocked(cause):
+            return Why.BLOCKED
         case socket.gaierror():
             return Why.NO_NAME
         case TimeoutError():
             return Why.LATE
         case ConnectionRefusedError():
             return Why.CLOSED
-        case OSError(errno=errno.EPERM | errno.EACCES):
-            return Why.BLOCKED
     return None

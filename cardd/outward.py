@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import ipaddress
 import math
 import os
@@ -43,6 +44,24 @@ class ProxyFault(OSError):
     def __init__(self, trouble: Trouble) -> None:
         super().__init__(trouble)
         self.trouble: Trouble = trouble
+
+
+def is_blocked(fault: BaseException | None) -> bool:
+    """Return whether this machine lets nothing out: systemd's IPAddressDeny, or RestrictAddressFamilies."""
+    if not isinstance(fault, OSError):
+        return False
+    if isinstance(fault, socket.gaierror) or fault.errno == errno.EAFNOSUPPORT:  # or the name, or IPv6, is missing
+        return not _has_internet()
+    return fault.errno in (errno.EPERM, errno.EACCES)
+
+
+def _has_internet() -> bool:
+    """Return whether this process may make a socket for it."""
+    try:
+        socket.socket(socket.AF_INET).close()
+    except OSError as fault:
+        return fault.errno != errno.EAFNOSUPPORT
+    return True
 
 
 @dataclass(frozen=True, slots=True)

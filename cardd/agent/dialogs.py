@@ -43,7 +43,7 @@ class Dialogs:
         armed_after: float = ARMED_AFTER,
     ) -> None:
         self._program = program
-        self._timeout = timeout
+        self.timeout = timeout
         self._agents = agents or AgentServer()
         self._arming = Arming(armed_after)
 
@@ -119,7 +119,7 @@ class Dialogs:
     @asynccontextmanager
     async def _limit(self, question: Question, late: type[CarddError]) -> AsyncIterator[Callable[[], int]]:
         """Give what tells how many seconds are left; end a dialog that its program does not end. Raises ``late``."""
-        seconds = max(1.0, question.timeout if question.own_time else min(question.timeout, self._timeout))
+        seconds = max(1.0, question.timeout if question.own_time else min(question.timeout, self.timeout))
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         try:

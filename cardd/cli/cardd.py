@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,18 @@ from cardd.ports import ReaderSource
 
 AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # where OpenSSL looks, before its own places
 
-Serve = Callable[[Config, Sequence[ReaderSource] | None, Sequence[bytes]], Coroutine[None, None, None]]
+Load = Callable[[], Config]
+Serve = Callable[[Config, Load, Sequence[ReaderSource] | None, Sequence[bytes]], Coroutine[None, None, None]]
 
 
-async def serve(config: Config, sources: Sequence[ReaderSource] | None, authorities: Sequence[bytes]) -> None:
-    """Be the daemon, until it is told to end."""
+async def serve(
+    config: Config, load: Load, sources: Sequence[ReaderSource] | None, authorities: Sequence[bytes]
+) -> None:
+    """Be the daemon, until it is told to end; ``load`` reads the configuration anew."""
     with _no_authorities():
         from cardd.daemon import run  # noqa: PLC0415 - a configuration error is told before all is loaded
 
-    await run(config, sources, authorities)
+    await run(config, load, sources, authorities)
 
 
 @contextmanager
@@ -60,9 +64,10 @@ def main(arguments: list[str] | None = None, serve: Serve = serve) -> int:
     handler.setFormatter(CleanFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
-        config = load(asked.config)
+        reading = partial(load, asked.config)
+        config = reading()
         simulation = _simulated(asked.simulate, asked.variants, language) if asked.simulate else (None, ())
-        asyncio.run(serve(config, *simulation))
+        asyncio.run(serve(config, reading, *simulation))
     except CarddError as error:
         from cardd.cli.failures import sentences  # noqa: PLC0415 - most runs end well
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import EnumType
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -23,7 +23,7 @@ Why = Literal[
     "unknown", "type", "range", "duration", "choice", "path", "https", "http", "loopback", "origin", "insecure_origin",
     "missing", "own", "proxy", "production", "forging", "host", "same_path", "same_port", "same_origin",
     "absent", "forbidden", "folder", "no_file",
-    "unreadable", "inherited",
+    "unreadable", "inherited", "not_passed",
     "toml", "toml_statement", "toml_value", "toml_text", "toml_bracket", "toml_more", "toml_twice",
 ]  # fmt: skip
 
@@ -62,7 +62,12 @@ class Kind:
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """One section of the configuration; its keys are ``Annotated`` with their type, limits and description."""
+    """One section of the configuration; its keys are ``Annotated`` with their type, limits and description.
+
+    ``LIVE`` names those that may change while cardd runs, at a reload; all others want a restart.
+    """
+
+    LIVE: ClassVar[frozenset[str]] = frozenset()
 
     def faults(self) -> Iterable[tuple[str, Unfit]]:
         """Find what is wrong with keys that were accepted one by one, each with the key that it is told of."""

@@ -13,6 +13,8 @@ from cardd.model import Right
 class Web(Section, frozen=True):
     """Which web pages may call."""
 
+    LIVE = frozenset(("allowed_origins", "unknown_origins", "rights", "remember_days", "allow_insecure_origins"))
+
     allowed_origins: Annotated[
         tuple[Origin, ...],
         Meta(description=N_("Origins of the pages that may call, each written exactly as the browser sends it.")),
@@ -65,6 +67,8 @@ class Web(Section, frozen=True):
 
 class Portal(Section, frozen=True):
     """One site with rights of its own; ``name`` is the one in its section's title."""
+
+    LIVE = frozenset(("origin", "rights"))
 
     name: str = ""
     origin: Annotated[

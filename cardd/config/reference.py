@@ -17,7 +17,10 @@ _ = Domain("config")
 
 @dataclass(frozen=True, slots=True)
 class KeyInfo:
-    """One key: its dotted name, what it takes, its default as TOML writes it, and its meaning."""
+    """One key: its dotted name, what it takes, its default as TOML writes it, and its meaning.
+
+    ``live`` says that a reload takes it.
+    """
 
     name: str
     kind: str
@@ -25,6 +28,7 @@ class KeyInfo:
     default: str
     en: str
     fr: str
+    live: bool
 
 
 def keys() -> list[KeyInfo]:
@@ -39,6 +43,7 @@ def keys() -> list[KeyInfo]:
             toml(key.default),
             key.meaning,
             _(key.meaning, "fr"),
+            name in section.LIVE,
         )
         for title, section in sections.items()
         for name, key in declared(section).items()

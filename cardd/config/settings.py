@@ -64,6 +64,8 @@ class State(Section, frozen=True):
 class Prompt(Section, frozen=True):
     """How the person is asked."""
 
+    LIVE = frozenset(("timeout", "refusals", "refusal_window"))
+
     pinentry: Annotated[
         Path | None,
         Meta(
@@ -100,6 +102,8 @@ class Prompt(Section, frozen=True):
 class Access(Section, frozen=True):
     """Whose the readers are, beside the user who sits at the machine."""
 
+    LIVE = frozenset(("owners",))
+
     owners: Annotated[
         tuple[Word, ...],
         Meta(
@@ -113,6 +117,8 @@ class Access(Section, frozen=True):
 
 class SessionRules(Section, frozen=True):
     """How long a session lives, and what becomes of the PIN."""
+
+    LIVE = frozenset(("idle", "max_age", "pin", "invalid_certificate"))
 
     idle: Annotated[
         Duration,
@@ -163,6 +169,8 @@ class Card(Section, frozen=True):
 class Consent(Section, frozen=True):
     """How much one consent may cover."""
 
+    LIVE = frozenset(("batch_max", "batch_lifetime"))
+
     batch_max: Annotated[
         int,
         Meta(ge=1, le=10_000, description=N_("How many signatures one consent may cover; 1 asks for each.")),
@@ -211,6 +219,8 @@ class Pkcs11(Section, frozen=True):
 
 class P11(Section, frozen=True):
     """The card for other programs, through PKCS#11 (p11-kit): browsers, TLS, ssh, mail."""
+
+    LIVE = frozenset(("programs", "remember_days"))
 
     enabled: Annotated[
         bool,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from cardd.config import Config
 from cardd.config import Consent as ConsentRules
 from cardd.core.dialog_lines import DialogLines, question_of
 from cardd.core.inserted_card import InsertedCard
@@ -252,6 +253,10 @@ class Consents(Part):
     def relay_consent(self, session: Session, upstream: str) -> str:
         """Return how the user agreed, as the audit log names it."""
         return self._relayed.get((session.id, upstream), "pin")
+
+    def reconfigured(self, config: Config) -> None:
+        """Take the new limits; what was agreed to before stands."""
+        self._rules = config.consent
 
     def session_closed(self, session: Session, _reason: str) -> None:
         """Forget what was agreed to for a session that ended."""

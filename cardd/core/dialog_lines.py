@@ -19,8 +19,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from itertools import count
 
+from cardd.config import Config
 from cardd.config import Prompt as PromptRules
 from cardd.core.events import EventBus
+from cardd.core.lifecycle import Part
 from cardd.core.presence import has_caller_left, while_waited_for
 from cardd.core.recording import ensure_recordable
 from cardd.errors import (
@@ -115,18 +117,18 @@ class Refusals:
 
     def __init__(self, clock: Clock, rules: PromptRules) -> None:
         self._clock = clock
-        self._rules = rules
+        self.rules = rules
         self._times: dict[CallerKey, list[float]] = {}
 
     def check(self, caller: CallerKey) -> None:
         """Raises RefusedTooOften."""
-        now, window = self._clock.monotonic(), self._rules.refusal_window
+        now, window = self._clock.monotonic(), self.rules.refusal_window
         self._times = {
             key: kept for key, times in self._times.items() if (kept := [time for time in times if now < time + window])
         }
         times = self._times.get(caller, [])
-        if len(times) >= self._rules.refusals:
-            left = times[-self._rules.refusals] + window - now
+        if len(times) >= self.rules.refusals:
+            left = times[-self.rules.refusals] + window - now
             raise RefusedTooOften(times=len(times), retry_after=max(1, math.ceil(left)))
 
     def count(self, caller: CallerKey) -> None:
@@ -134,7 +136,7 @@ class Refusals:
         self._times.setdefault(caller, []).append(self._clock.monotonic())
 
 
-class DialogLines:
+class DialogLines(Part):
     """Asks the person through a ``Prompter``, one dialog at a time.
 
     Publishes ``prompt.waiting`` (``ahead``: how many dialogs come before), ``prompt.opened`` (``timeout``: how long the
@@ -151,6 +153,10 @@ class DialogLines:
         self._refusals = Refusals(clock, rules)
         self._lines: defaultdict[int, _Line] = defaultdict(_Line)
         self._tickets = count(1)
+
+    def reconfigured(self, config: Config) -> None:
+        """Count refusals by the new numbers."""
+        self._refusals.rules = config.prompt
 
     def ensure_askable(self, caller: CallerKey) -> None:
         """Raises RefusedTooOften for a caller who may have nothing asked for a while."""

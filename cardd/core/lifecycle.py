@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from cardd.config import Config
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.session import Session
 from cardd.errors import CarddError
@@ -35,6 +36,9 @@ class Part:
 
     async def stop(self) -> None:
         """End what was begun; ``watch`` may not have been called."""
+
+    def reconfigured(self, config: Config) -> None:
+        """Take the settings that may change while cardd runs (``Section.LIVE``)."""
 
     def session_closed(self, session: Session, reason: str) -> None:
         """Forget a session that ended; its PIN is wiped already."""
@@ -124,6 +128,10 @@ class Lifecycle(Part):
             log.error("%s does not stop and is abandoned", _name(part))
         elif not stopping.cancelled() and (error := stopping.exception()):
             log.error("%s failed to stop", _name(part), exc_info=error)
+
+    def reconfigured(self, config: Config) -> None:
+        """Tell every part."""
+        self._tell(lambda part: part.reconfigured(config))
 
     def session_closed(self, session: Session, reason: str) -> None:
         """Tell every part."""

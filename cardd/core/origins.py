@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
-from cardd.config import Web
+from cardd.config import Config, Web
 from cardd.core.dialog_lines import DialogLines, caller_of
 from cardd.core.lifecycle import Lifecycle, Part
 from cardd.core.page_consents import PageConsents
@@ -117,6 +117,16 @@ class Origins(Part):
         self._asked: set[CallerKey] = set()
         self._turns: WeakValueDictionary[CallerKey, asyncio.Lock] = WeakValueDictionary()
         self._tabs: Counter[CallerKey] = Counter()  # that have a dialog open, or wait for it
+
+    def reconfigured(self, config: Config) -> None:
+        """Take the sites that are listed now; what a site has whose pages may not go on ends at once."""
+        before = [owner for owner in self._consents.owners() if owner.id in self._listed or self._asks]
+        self._settings = config.web
+        self._listed = {origin: rights_of(names) for origin, names in config.listed_origins.items()}
+        self._consents.remember_for(config.web.remember_days)
+        for owner in before:
+            if owner.id not in self._listed and not self._asks:
+                self._end(owner, None)
 
     # --- what the gate asks ---
 

@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cardd.config import Access
+from cardd.config import Access, Config
 from cardd.core.events import EventBus, Subscription
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.lifecycle import Part
@@ -34,6 +34,14 @@ TOLD_WITHIN = 3.0  # seconds after the start for which requests wait until it is
 def is_administrator(uid: int) -> bool:
     """Return whether this is root or the service's own user."""
     return uid in (ROOT, os.geteuid())
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Whose the readers are: the owners by configuration, and who is at the machine."""
+
+    named: frozenset[str]
+    present: frozenset[int]
 
 
 class Owners(Part):
@@ -70,19 +78,26 @@ class Owners(Part):
 
     def seated(self, users: frozenset[int] | None) -> None:
         """Take note of who sits at the machine now; None where nobody tells."""
-        before = self._present()
-        self._seated = users
-        now = self._present()
+        before, self._seated = self._known(), users
         self.told.set()
-        left, changed = before - now, before ^ now
+        self._changed_since(before)
+
+    def reconfigured(self, config: Config) -> None:
+        """Take note of the owners that are configured now."""
+        before, self._named = self._known(), frozenset(config.access.owners)
+        self._changed_since(before)
+
+    def _changed_since(self, before: _Known) -> None:
+        """Lock the sessions of who owns the readers no more, and end the streams of whom it changed for."""
 
         def is_left(session: Session) -> bool:
             uid, card = session.caller.peer.uid, session.card
-            return uid in left and card is not None and card.kind is not CardKind.PKCS12 and not self.owns(uid)
+            is_in_reader = card is not None and card.kind is not CardKind.PKCS12
+            return is_in_reader and not self.owns(uid) and self._owned(uid, before)
 
         def is_changed(subscription: Subscription) -> bool:
             caller = subscription.caller
-            return caller is not None and caller.uid in changed and not self._is_always_owner(caller.uid)
+            return caller is not None and self.owns(caller.uid) != self._owned(caller.uid, before)
 
         self._sessions.lock_where(is_left)
         for bus in self._buses:
@@ -90,7 +105,7 @@ class Owners(Part):
 
     def owns(self, uid: int) -> bool:
         """Return whether the readers are this user's now, and all that is in them."""
-        return self._is_always_owner(uid) or uid in self._present()
+        return self._owned(uid, self._known())
 
     def may_use(self, uid: int, card: InsertedCard) -> bool:
         """Return whether this user may use this card now."""
@@ -110,17 +125,17 @@ class Owners(Part):
         row = replace(entry_of(caller, "reader.use"), outcome=Outcome.REFUSED, code=ReaderNotYours.code)
         await append_if_possible(self._audit, row)
 
-    def _present(self) -> frozenset[int]:
+    def _known(self) -> _Known:
         if self._seated is not None:
-            return self._seated
+            return _Known(self._named, self._seated)
         person = self._people.only_one()
-        return frozenset() if person is None else frozenset({person})
+        return _Known(self._named, frozenset() if person is None else frozenset({person}))
 
-    def _is_always_owner(self, uid: int) -> bool:
-        if is_administrator(uid) or ANYBODY in self._named or str(uid) in self._named:
+    def _owned(self, uid: int, known: _Known) -> bool:
+        if is_administrator(uid) or ANYBODY in known.named or str(uid) in known.named or uid in known.present:
             return True
         # the names that were configured are looked up, not whoever comes: a directory service may take its time
-        return any(self._people.uid(name) == uid for name in self._named if not name.isdecimal())
+        return any(self._people.uid(name) == uid for name in known.named if not name.isdecimal())
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,13 @@ class PageConsents:
     ) -> None:
         self._register = register
         self._clock = clock
-        self._remembered_for = timedelta(days=remember_days)
+        self.remember_for(remember_days)
         self._made_room = made_room
         self._once: dict[tuple[CallerKey, str], KnownKey] = {}
+
+    def remember_for(self, days: int) -> None:
+        """Remember what persons agree to from now on for so many days."""
+        self._remembered_for = timedelta(days=days)
 
     def is_known(self, owner: CallerKey) -> bool:
         """Return whether the user let this origin in, for the present or remembered."""

@@ -14,9 +14,9 @@ from enum import StrEnum
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
-from cardd.config import P11
+from cardd.config import P11, Config
 from cardd.core.dialog_lines import DialogLines
-from cardd.core.lifecycle import Lifecycle
+from cardd.core.lifecycle import Lifecycle, Part
 from cardd.core.presence import while_waited_for
 from cardd.core.state_file import StateFile
 from cardd.errors import ConsentTimeout, ProgramNotFound, ProgramRefused, ProgramsOff, StateUnavailable
@@ -66,7 +66,7 @@ class Wanted:
     server: str | None = None
 
 
-class Programs:
+class Programs(Part):
     """Lets programs in, and tells what each may do. A caller's ``name`` is its file, whatever its ``id`` stands for.
 
     One whose file nobody can tell is a caller of its own, each process, and named so.
@@ -83,6 +83,10 @@ class Programs:
         self._once: dict[CallerKey, KnownProgram] = {}
         self._refused: dict[tuple[CallerKey, ProgramRight], float] = {}
         self._turns: WeakValueDictionary[CallerKey, asyncio.Lock] = WeakValueDictionary()
+
+    def reconfigured(self, config: Config) -> None:
+        """Let programs in, or no more, and for as long as is configured now."""
+        self._settings = config.p11
 
     def ensure_served(self) -> None:
         """Raises ProgramsOff where no program is let in."""

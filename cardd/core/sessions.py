@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cardd.config import SessionRules
+from cardd.config import Config, SessionRules
 from cardd.core.events import EventBus
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.lifecycle import Lifecycle, Part
@@ -250,6 +250,16 @@ class Sessions(Part):
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """End the client's sessions."""
         self.close_where(lambda session: session.caller.key.is_of(client), reason)
+
+    def reconfigured(self, config: Config) -> None:
+        """Count by the new times, also for sessions that are open; a PIN that may be held no more is wiped."""
+        self.rules = config.session
+        for session in self._open.values():
+            if not self.hold_pins and session.pin is not None:
+                session.forget_pin()
+                self._logout(session)
+            self._timers[session.id].cancel()
+            self._watch(session)
 
     async def stop(self) -> None:
         """Close every session and open none any more; each PIN is wiped, and each card de-authenticated."""

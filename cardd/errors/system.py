@@ -41,6 +41,7 @@ _UNFIT: Words = {
         "toml_more": N_("not TOML at {expected} (line:column): something follows the value on its line"),
         "toml_twice": N_("not TOML at {expected} (line:column): this key or section is there twice"),
         "inherited": N_("the socket that systemd passed is not one of cardd's: {expected}"),
+        "not_passed": N_("systemd lets the service open no port; cardd.socket has to have it too: {expected}"),
     }
 }
 

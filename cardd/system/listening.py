@@ -10,7 +10,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardd.errors import AddressInUse, StateUnavailable
+from cardd.errors import AddressInUse, ConfigInvalid, StateUnavailable
 from cardd.system.systemd import LOOPBACK, Inherited
 
 EVERYBODY = 0o666  # who connects is told by the kernel; what they may do is decided then
@@ -33,7 +33,7 @@ def listen(
 ) -> Listening:
     """Open what was not passed; none for https on port 0, nor for PKCS#11 without a path.
 
-    What was passed for https is known by its port. Raises AddressInUse, StateUnavailable.
+    What was passed for https is known by its port. Raises AddressInUse, StateUnavailable, ConfigInvalid.
     """
     passed = tuple(one for one in inherited.tcp if https and one.getsockname()[1] == https)
     plain = tuple(one for one in inherited.tcp if one not in passed)
@@ -62,7 +62,13 @@ def address_of(listening: socket.socket) -> str:
 def _tcp(port: int) -> tuple[socket.socket, ...]:
     """Open both loopback families on one port; a machine without IPv6 has one only."""
     with contextlib.ExitStack() as undo:
-        first = undo.enter_context(_bound(socket.AF_INET, port))
+        try:
+            first = undo.enter_context(_bound(socket.AF_INET, port))
+        except OSError as error:
+            if error.errno != errno.EAFNOSUPPORT:
+                raise
+            where = f"{LOOPBACK[socket.AF_INET]}:{port}"  # systemd's RestrictAddressFamilies
+            raise ConfigInvalid(file="cardd.socket", key="ListenStream", why="not_passed", expected=where) from error
         opened = [first]
         try:
             opened.append(undo.enter_context(_bound(socket.AF_INET6, first.getsockname()[1])))

@@ -2,7 +2,7 @@
 
 Rule 6 rests on this. On a Unix socket the kernel keeps the credentials of the moment of connecting. On TCP the
 connecting socket is looked up; it belongs to the user who made it, whoever holds it now. The kernel is asked for
-exactly that socket (netlink sock_diag, as ``ss`` does); where the kernel has no such module, /proc/net/tcp and tcp6
+exactly that socket (netlink sock_diag, as ``ss`` does); where the kernel has no such module, tcp and tcp6 of /proc
 tell. Only an established socket that a process still holds (inode not 0) counts: a socket that its process has left
 shows user 0 in both, and must never be taken for root.
 """
@@ -110,10 +110,10 @@ def _read_answer(answer: bytes, client: End, server: End) -> Owner | None:
 
 
 def owner_in_proc(client: End, server: End) -> Owner | None:
-    """Return the owner from /proc/net; some 3 ms, as the kernel writes out every socket."""
+    """Return the owner from /proc/self/net; some 3 ms, as the kernel writes out every socket."""
     for wanted, table in _tables(client, server):
         try:
-            lines = Path("/proc/net", table).read_text(encoding="ascii").splitlines()
+            lines = Path(PROC, "self/net", table).read_text(encoding="ascii").splitlines()
         except OSError:  # pragma: no cover - a kernel without IPv6
             continue
         for fields in map(str.split, lines):

@@ -1,4 +1,4 @@
-"""What systemd and the daemon tell each other: the sockets that it opened (sd_listen_fds), and sd_notify.
+"""What systemd and the daemon tell each other: the sockets that it opened, sd_notify, the watchdog.
 
 ``cardd.socket`` opens all five sockets in one unit, so they share one FileDescriptorName. A TCP socket is known by its
 family; of the Unix sockets the agent's is the one named ``agent`` or bound to a path that ends in ``agent.sock``, and
@@ -9,8 +9,10 @@ reason to stop serving: a notification never raises.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -22,6 +24,7 @@ LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 AGENT, P11 = "agent", "p11"
 
 VARIABLE = "NOTIFY_SOCKET"
+WATCHDOG = ("WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +102,14 @@ def _refused(what: str) -> ConfigInvalid:
     return ConfigInvalid(file="cardd.socket", key="ListenStream", why="inherited", expected=what)
 
 
-def ready() -> bool:
-    """Tell systemd that the daemon serves; return whether it was told."""
-    return _send("READY=1")
+def ready(status: str = "") -> bool:
+    """Tell systemd that the daemon serves, and a word on how; return whether it was told."""
+    return _send(f"READY=1\nSTATUS={status}" if status else "READY=1")
+
+
+def reloading() -> bool:
+    """Tell systemd that the configuration is being read anew, until ``ready``; return whether it was told."""
+    return _send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def stopping() -> bool:
@@ -121,3 +129,31 @@ def _send(assignment: str) -> bool:
     except OSError:
         return False
     return True
+
+
+class Heartbeat:
+    """Tells systemd that the event loop turns, twice in the time that WatchdogSec= of the unit leaves.
+
+    A loop that is stuck tells nothing, and systemd ends the process. Where systemd waits for no word there is no timer.
+    """
+
+    def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+        self._pause = _watched() / 2
+
+    def start(self) -> None:
+        """Begin, on the loop that runs."""
+        if self._pause:
+            _send("WATCHDOG=1")
+            self._timer = asyncio.get_running_loop().call_later(self._pause, self.start)
+
+    def stop(self) -> None:
+        """Tell no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _watched() -> float:
+    """Return within how many seconds systemd wants to hear from this process; 0 where it does not. No child is told."""
+    given, process = (os.environ.pop(name, "") for name in WATCHDOG)
+    return int(given) / 1e6 if given.isdigit() and process in ("", str(os.getpid())) else 0.0

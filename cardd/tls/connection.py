@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import errno
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -12,7 +11,7 @@ from typing import TypeVar
 
 from cardd.errors import CarddError, UpstreamClosed, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from cardd.model import Algorithm
-from cardd.outward import DIRECT, Outward, ProxyFault, open_tunnel
+from cardd.outward import DIRECT, Outward, ProxyFault, is_blocked, open_tunnel
 from cardd.tls.engine import Engine, Resumption
 from cardd.tls.starttls import StartTls, ask_for_tls
 from cardd.tlv import encode
@@ -26,7 +25,6 @@ T = TypeVar("T")
 
 _here = threading.local()
 
-BLOCKED = (errno.EPERM, errno.EACCES)  # by systemd's IPAddressDeny
 SILENCE_LIMIT = 30.0  # for the server's next word in the handshake
 SIGNATURE_LIMIT = 600.0  # a person may have to type the PIN; the dialogs end long before
 WRITE_BUFFER = 1024 * 1024
@@ -313,10 +311,10 @@ async def connect(
     except TimeoutError:
         raise UpstreamUnreachable(name=name, why=f"{patience:g} s") from None
     except ProxyFault as fault:
-        is_blocked = isinstance(fault.__cause__, OSError) and fault.__cause__.errno in BLOCKED
-        raise UpstreamUnreachable(name=name, why="blocked" if is_blocked else f"proxy_{fault.trouble}") from fault
+        why = "blocked" if is_blocked(fault.__cause__) else f"proxy_{fault.trouble}"
+        raise UpstreamUnreachable(name=name, why=why) from fault
     except OSError as fault:
-        why = "blocked" if fault.errno in BLOCKED else fault.strerror or type(fault).__name__
+        why = "blocked" if is_blocked(fault) else fault.strerror or type(fault).__name__
         raise UpstreamUnreachable(name=name, why=why) from fault
     try:
         if starttls != "none":

@@ -361,6 +361,7 @@ def test_an_unknown_check_is_a_wrong_command(stranger: User) -> None:
 
 
 OUTSIDE = '[timestamp]\nurl = "https://tsa.example/"\n'
+LOCAL = '[psc]\nissuer = "https://localhost:17480/realm"\nclient_id = "x"'
 CLOSED = {"ActiveState": "active", "IPAddressDeny": "0.0.0.0/0 ::/0", "IPAddressAllow": "127.0.0.0/8 ::1/128"}
 
 
@@ -368,7 +369,10 @@ CLOSED = {"ActiveState": "active", "IPAddressDeny": "0.0.0.0/0 ::/0", "IPAddress
     ("text", "unit", "expected"),
     [
         ("", CLOSED, "skipped.no_network"),
-        ('[psc]\nissuer = "https://localhost:17480/realm"\nclient_id = "x"', CLOSED, "skipped.no_network"),
+        (LOCAL, {**CLOSED, "RestrictAddressFamilies": ""}, "network.ok"),
+        (LOCAL, {**CLOSED, "RestrictAddressFamilies": "~AF_PACKET"}, "network.ok"),
+        (LOCAL, {**CLOSED, "RestrictAddressFamilies": "AF_NETLINK AF_UNIX"}, "network.closed"),
+        (OUTSIDE, {"ActiveState": "active", "RestrictAddressFamilies": "AF_NETLINK AF_UNIX"}, "network.closed"),
         (OUTSIDE, None, "skipped.no_unit"),
         (OUTSIDE, CLOSED, "network.closed"),
         ('[psc]\nproxy = "https://lps.example"\nclient_id = "x"', CLOSED, "network.closed"),
@@ -390,4 +394,5 @@ async def test_the_unit_that_cardd_brings_is_closed_and_network_conf_opens_it() 
     """systemd's own words of these properties are those that the check compares."""
     unit, opened = (Path("systemd") / name for name in ("cardd.service", "network.conf"))
     assert "IPAddressDeny=any\nIPAddressAllow=localhost" in unit.read_text()
-    assert "IPAddressDeny=\nIPAddressAllow=\n" in opened.read_text()
+    assert "RestrictAddressFamilies=AF_UNIX AF_NETLINK\n" in unit.read_text()
+    assert "RestrictAddressFamilies=AF_INET AF_INET6\nIPAddressDeny=\nIPAddressAllow=\n" in opened.read_text()

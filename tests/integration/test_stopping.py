@@ -132,9 +132,3 @@ def child(workstation: Workstation, module: str) -> int:
 
 def _command(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-
-
-def test_sighup_is_ignored(workstation: Workstation) -> None:
-    os.kill(workstation.daemon.pid, signal.SIGHUP)
-    workstation.wait_for_state("ready")
-    assert workstation.local("/v1/status")["state"] == "ready"

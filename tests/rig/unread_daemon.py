@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from cardd.cli.cardd import main
+from cardd.cli.cardd import Load, main
 from cardd.config import Config
 from cardd.ports import ReaderSource
 
 
-async def serve(config: Config, sources: Sequence[ReaderSource] | None, authorities: Sequence[bytes]) -> None:
+async def serve(
+    config: Config, load: Load, sources: Sequence[ReaderSource] | None, authorities: Sequence[bytes]
+) -> None:
     """Be the daemon, until it is told to end."""
     from cardd.daemon import run
 
-    await run(config, sources, authorities, armed_after=0)
+    await run(config, load, sources, authorities, armed_after=0)
 
 
 def unread() -> int:

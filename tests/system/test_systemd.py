@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import secrets
@@ -123,3 +125,51 @@ def test_the_manager_hears_that_the_daemon_stops(manager: socket.socket) -> None
 def test_no_manager_is_no_fault(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)
     assert not systemd.ready()
+
+
+async def test_the_watchdog_hears_from_a_loop_that_turns_and_not_from_one_that_is_stuck(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "40000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    heartbeat = systemd.Heartbeat()
+    assert "WATCHDOG_USEC" not in os.environ, "a child would take it for its own"
+    heartbeat.start()
+    await asyncio.sleep(0.1)
+    manager.setblocking(False)
+    assert [manager.recv(4096) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+    drain(manager)
+    time.sleep(0.1)  # noqa: ASYNC251 - the loop is stuck
+    assert drain(manager) == 0
+    heartbeat.stop()
+    await asyncio.sleep(0.05)
+    assert drain(manager) == 0
+
+
+@pytest.mark.parametrize(("microseconds", "pid"), [("", ""), ("0", ""), ("1000", "1"), ("soon", "")])
+async def test_where_systemd_waits_for_no_word_there_is_no_timer(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch, microseconds: str, pid: str
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", microseconds)
+    monkeypatch.setenv("WATCHDOG_PID", pid)
+    systemd.Heartbeat().start()
+    manager.setblocking(False)
+    assert drain(manager) == 0
+
+
+def drain(manager: socket.socket) -> int:
+    """Return how many notifications have come."""
+    count = 0
+    with contextlib.suppress(BlockingIOError):
+        while manager.recv(4096):
+            count += 1
+    return count
+
+
+def test_the_manager_hears_of_a_reload_and_what_became_of_it(manager: socket.socket) -> None:
+    assert systemd.reloading()
+    told = manager.recv(4096).split(b"\n")
+    assert told[0] == b"RELOADING=1"
+    assert told[1].startswith(b"MONOTONIC_USEC=")
+    assert systemd.ready("The configuration on the disk holds.")
+    assert manager.recv(4096) == b"READY=1\nSTATUS=The configuration on the disk holds."

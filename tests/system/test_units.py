@@ -12,7 +12,8 @@ import pytest
 from cardd.config import Config
 
 UNITS = Path(__file__).parents[2] / "systemd"
-WORST = "2.5"
+WORST = "1.2"
+NEWER = ("RestartSteps", "RestartMaxDelaySec")  # since systemd 254
 
 pytestmark = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 
@@ -35,14 +36,15 @@ def installed(tmp_path: Path) -> Path:
     """The units as an installer leaves them, with programs that exist."""
     for unit in (*UNITS.glob("*.service"), *UNITS.glob("*.socket"), *UNITS.glob("user/*.service")):
         text = unit.read_text()
-        for program in ("/usr/bin/cardd-agent", "/usr/bin/cardd"):
-            text = text.replace(f"ExecStart={program}", "ExecStart=/bin/true")
+        for program in ("cardd-agent", "cardctl", "cardd"):
+            text = text.replace(f"=/usr/bin/{program}", "=/bin/true")
         (tmp_path / unit.name).write_text(text)
     return tmp_path
 
 
 def test_the_service_and_its_socket_have_no_fault(installed: Path) -> None:
-    assert analyze("verify", "--man=no", installed / "cardd.service", installed / "cardd.socket") == ""
+    told = analyze("verify", "--man=no", installed / "cardd.service", installed / "cardd.socket").splitlines()
+    assert [line for line in told if not any(f"Unknown key '{key}'" in line for key in NEWER)] == []
 
 
 def test_the_agents_unit_has_no_fault(installed: Path) -> None:

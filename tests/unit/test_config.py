@@ -315,8 +315,8 @@ def test_a_refusal_tells_the_file_the_reason_and_what_would_do_in_each_language(
 
 
 def test_each_reason_is_shown_by_one_of_these_refusals() -> None:
-    # of files that cannot be read, of what no known complaint of tomllib is, and of a socket that systemd passed
-    elsewhere = {"absent", "forbidden", "folder", "no_file", "unreadable", "toml", "inherited"}
+    # of files that cannot be read, of what no known complaint of tomllib is, and of a socket that systemd passed or not
+    elsewhere = {"absent", "forbidden", "folder", "no_file", "unreadable", "toml", "inherited", "not_passed"}
     assert {why for _, why, _ in REFUSED} | elsewhere == ConfigInvalid.words["why"].keys() == set(get_args(Why))
 
 

@@ -28,7 +28,7 @@ NETWORK_OK = ok("network.ok", N_("Open to the machines that the configuration na
 NETWORK_NARROWED = ok("network.narrowed", N_("Open to some addresses: {allowed}."))
 NETWORK_CLOSED = failure(
     "network.closed",
-    N_("systemd lets the service reach this machine only (IPAddressDeny), and the configuration names {host}."),
+    N_("systemd lets the service reach no server, and the configuration names {host}."),
     N_(
         "As root, copy network.conf, which cardd brings in systemd/, to /etc/systemd/system/cardd.service.d/, then "
         "run “systemctl daemon-reload” and “systemctl restart cardd”."
@@ -37,29 +37,40 @@ NETWORK_CLOSED = failure(
 
 
 def network(surroundings: Surroundings) -> Finding:
-    """Check whether systemd lets the service reach the machines that the configuration names (IPAddressDeny)."""
-    hosts = sorted(elsewhere(surroundings.config))
-    if not hosts:
+    """Check whether systemd lets the service reach the machines that the configuration names.
+
+    IPAddressDeny keeps it from other machines, RestrictAddressFamilies from this one's servers too.
+    """
+    named, others = _named(surroundings.config), sorted(elsewhere(surroundings.config))
+    if not named:
         raise Unknowable("no_network")
     unit = surroundings.unit()
     if unit is None:
         raise Unknowable("no_unit")
-    denied, allowed = (unit.get(name, "").split() for name in ("IPAddressDeny", "IPAddressAllow"))
-    if not set(denied) & EVERYWHERE:
+    denied, allowed, families = (
+        unit.get(name, "").split() for name in ("IPAddressDeny", "IPAddressAllow", "RestrictAddressFamilies")
+    )
+    if families and "AF_INET" not in families and not families[0].startswith("~"):
+        return NETWORK_CLOSED(host=(others or sorted(named))[0])
+    if not (others and set(denied) & EVERYWHERE):
         return NETWORK_OK()
     if [one for one in allowed if not ipaddress.ip_network(one, strict=False).is_loopback]:
         return NETWORK_NARROWED(allowed=", ".join(allowed)[:200])
-    return NETWORK_CLOSED(host=hosts[0])
+    return NETWORK_CLOSED(host=others[0])
 
 
 def elsewhere(config: Config) -> set[str]:
     """Return the hosts that the configuration has cardd reach, this machine's own left out."""
+    return _named(config) - {*HERE}
+
+
+def _named(config: Config) -> set[str]:
     addresses = [upstream.url for upstream in config.upstreams.values()]
     addresses += [sink for sink in config.audit.sinks if sink.startswith("https:")]
     addresses += [config.timestamp.url or ""]
     hosts = {urlsplit(address).hostname or "" for address in addresses}
     hosts |= {config.psc.host} if config.psc.is_configured else set()
-    return hosts - {"", *HERE}
+    return hosts - {""}
 
 
 # --- the proxy

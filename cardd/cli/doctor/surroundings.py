@@ -47,7 +47,8 @@ def utc_now() -> datetime:
 
 def unit_properties() -> Mapping[str, str] | None:
     """Return what systemd says of the service; None where it was not started, or there is no systemd."""
-    command = ["systemctl", "show", "cardd.service", "-p", "ActiveState", "-p", "IPAddressAllow", "-p", "IPAddressDeny"]
+    names = ("ActiveState", "IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies")
+    command = ["systemctl", "show", "cardd.service", *(f"--property={name}" for name in names)]
     try:
         told = subprocess.run(  # noqa: S603 - a fixed command
             command, capture_output=True, text=True, timeout=PCSC_LIMIT, check=True

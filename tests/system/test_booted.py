@@ -1,0 +1,90 @@
+"""The units for real: systemd as process 1, its sandbox around the service, sockets, reload, watchdog and restart."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rig.booted import Machine, booted, needs_boot
+from tests.rig.other_user import UID
+from tests.rig.waiting import eventually_here
+
+pytestmark = needs_boot()
+
+CONFIGURATION = "[session]\nidle = 600\n"
+STATUS = ("curl", "--silent", "--show-error", "--fail", "--max-time", "20")
+TCP, TCP6 = "http://127.0.0.1:17463/v1/status", "http://[::1]:17463/v1/status"
+UNIX = ("--unix-socket", "/run/cardd/cardd.sock", "http://cardd/v1/status")
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with booted(tmp_path_factory.mktemp("booted"), CONFIGURATION) as machine:
+        yield machine
+
+
+def configure(machine: Machine, text: str) -> None:
+    machine.run("sh", "-c", f"printf '{text}' > /etc/cardd/cardd.toml".replace("\n", "\\n"))
+
+
+def main_pid(machine: Machine) -> str:
+    return machine.show("cardd.service", "MainPID")
+
+
+def test_the_first_request_starts_the_service_which_answers_every_user_on_every_socket(machine: Machine) -> None:
+    assert machine.show("cardd.socket", "ActiveState") == "active"
+    assert machine.show("cardd.service", "ActiveState") == "inactive"
+    for where in ((TCP,), (TCP6,), UNIX):
+        for uid in (0, UID):
+            assert json.loads(machine.run(*STATUS, *where, uid=uid))["name"] == "cardd"
+    assert machine.show("cardd.service", "SubState") == "running"
+    owner, families = (machine.run("stat", "--format=%U", f"/proc/{main_pid(machine)}"), "RestrictAddressFamilies")
+    assert owner.strip() == "cardd"
+    assert machine.show("cardd.service", families).split() == ["AF_NETLINK", "AF_UNIX"]
+
+
+def test_a_reload_takes_what_may_change_tells_what_may_not_and_refuses_what_is_wrong(machine: Machine) -> None:
+    machine.run(*STATUS, TCP)
+    before = main_pid(machine)
+    configure(machine, "[session]\nidle = 700\n[listen]\nmax_body = 2048\n")
+    machine.run("systemctl", "reload", "cardd.service")
+    eventually_here(lambda: "listen.max_body" in machine.show("cardd.service", "StatusText"))
+    configure(machine, "[session]\nidel = 700\n")
+    assert "idel" in machine.run("sh", "-c", "systemctl reload cardd.service; journalctl -u cardd.service -o cat -n 20")
+    assert machine.show("cardd.service", "ActiveState") == "active"
+    configure(machine, CONFIGURATION)
+    machine.run("systemctl", "reload", "cardd.service")
+    eventually_here(lambda: "holds" in machine.show("cardd.service", "StatusText"))
+    assert main_pid(machine) == before
+
+
+def test_a_service_that_is_killed_again_and_again_is_started_again_and_keeps_its_sockets(machine: Machine) -> None:
+    quickly(machine, "RestartSec=10ms\\nRestartSteps=0")
+    machine.run("systemctl", "start", "cardd.service")
+    for _ in range(7):  # systemd gives a service up after five, by itself
+        before = main_pid(machine)
+        machine.run("systemctl", "kill", "--signal=KILL", "cardd.service")
+        eventually_here(lambda before=before: main_pid(machine) not in (before, "0"))
+    assert json.loads(machine.run(*STATUS, *UNIX))["name"] == "cardd"
+    assert machine.show("cardd.socket", "ActiveState") == "active"
+
+
+def test_a_service_that_is_stuck_is_ended_by_the_watchdog_and_started_again(machine: Machine) -> None:
+    quickly(machine, "RestartSec=10ms\\nWatchdogSec=1")
+    machine.run("systemctl", "restart", "cardd.service")
+    before = main_pid(machine)
+    time.sleep(1.2)
+    assert main_pid(machine) == before
+    machine.run("kill", "-STOP", before)
+    eventually_here(lambda: main_pid(machine) not in (before, "0"))
+    assert json.loads(machine.run(*STATUS, TCP))["name"] == "cardd"
+
+
+def quickly(machine: Machine, settings: str) -> None:
+    """Have the unit wait less, in this test."""
+    place = "/run/systemd/system/cardd.service.d"
+    machine.run("sh", "-c", f"mkdir -p {place}; printf '[Service]\\n{settings}\\n' > {place}/quick.conf")
+    machine.run("systemctl", "daemon-reload")
