@@ -111,10 +111,13 @@ def booted(directory: Path, configuration: str = "", files: dict[str, str] | Non
     image, mountpoint = directory / "image", directory / "root"
     mountpoint.mkdir()
     _install(image, configuration, files or {})
-    command = ["unshare", *NAMESPACES, "--fork", "--kill-child", "sh", "-c", BOOT, "sh", mountpoint, image]
+    given = (str(mountpoint), str(image), sys.base_prefix)
     with (directory / "boot.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, sys.base_prefix], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            ["unshare", *NAMESPACES, "--fork", "--kill-child", "sh", "-c", BOOT, "sh", *given],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
     try:
         eventually_here(lambda: bool(_children(process.pid)) or process.poll() is not None)

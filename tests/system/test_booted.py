@@ -34,6 +34,10 @@ def main_pid(machine: Machine) -> str:
     return machine.show("cardd.service", "MainPID")
 
 
+def wait_for_another(machine: Machine, before: str) -> None:
+    eventually_here(lambda: main_pid(machine) not in (before, "0"))
+
+
 def test_the_first_request_starts_the_service_which_answers_every_user_on_every_socket(machine: Machine) -> None:
     assert machine.show("cardd.socket", "ActiveState") == "active"
     assert machine.show("cardd.service", "ActiveState") == "inactive"
@@ -67,7 +71,7 @@ def test_a_service_that_is_killed_again_and_again_is_started_again_and_keeps_its
     for _ in range(7):  # systemd gives a service up after five, by itself
         before = main_pid(machine)
         machine.run("systemctl", "kill", "--signal=KILL", "cardd.service")
-        eventually_here(lambda before=before: main_pid(machine) not in (before, "0"))
+        wait_for_another(machine, before)
     assert json.loads(machine.run(*STATUS, *UNIX))["name"] == "cardd"
     assert machine.show("cardd.socket", "ActiveState") == "active"
 
@@ -79,7 +83,7 @@ def test_a_service_that_is_stuck_is_ended_by_the_watchdog_and_started_again(mach
     time.sleep(1.2)
     assert main_pid(machine) == before
     machine.run("kill", "-STOP", before)
-    eventually_here(lambda: main_pid(machine) not in (before, "0"))
+    wait_for_another(machine, before)
     assert json.loads(machine.run(*STATUS, TCP))["name"] == "cardd"
 
 
