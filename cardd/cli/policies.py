@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cardd.cli.kept_files import alone, as_text, content, digest, from_text, restore, write
+from cardd.cli.kept_files import alone, as_text, content, digest, from_text, modified, restore, write
 from cardd.errors import InvalidRequest, PolicyUnreadable
 
 RECORD = "etc/cardd/browser-policies.json"  # what was there before
@@ -138,6 +138,7 @@ class _Written:
     entries: list[str]
     folders: list[str]
     devices: dict[str, str] = field(default_factory=dict)  # modules of PKCS#11 that were put in, by name
+    modified: int | None = None  # when it had been changed last, in nanoseconds
 
 
 _Change = tuple[Path, bytes | None, _Written | None]
@@ -225,13 +226,14 @@ class Policies:
             self._ensure_inside(file)
         for file, held, written in changes:
             name = self._name(file)
-            folders = record[name].folders if name in record else []
+            known = record.get(name)
+            folders, time = (known.folders, known.modified) if known else ([], modified(file))
             if written is None:
-                del record[name]
-                restore(file, held)
+                before = record.pop(name).before
+                restore(file, held, time if as_text(held) == before else None)
                 self._drop(folders)
             else:
-                record[name] = replace(written, folders=[*folders, *self._missing(file.parent)])
+                record[name] = replace(written, folders=[*folders, *self._missing(file.parent)], modified=time)
                 self._keep(record)
                 write(file, _given(held))
             self._keep(record)
@@ -432,6 +434,8 @@ def _recorded(one: Json) -> _Written:
     )
     if not all(isinstance(text, str) for text in (*texts, *(entry for each in lists for entry in each))):
         raise TypeError("text")
+    if not isinstance(written.modified or 0, int):
+        raise TypeError("number")
     from_text(written.before)
     return written
 

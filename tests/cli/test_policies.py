@@ -69,12 +69,14 @@ class Policy:
         found: dict[str, object] = json.loads((self.root / name).read_bytes())
         return found
 
-    def tree(self) -> dict[str, tuple[int, bytes | None]]:
-        """Every file and folder with its mode and content."""
-        return {
-            str(path.relative_to(self.root)): (path.stat().st_mode, path.read_bytes() if path.is_file() else None)
-            for path in self.root.rglob("*")
-        }
+    def tree(self) -> dict[str, object]:
+        """Every file and folder with its mode, a file's content and time."""
+        return {str(path.relative_to(self.root)): self._seen(path) for path in self.root.rglob("*")}
+
+    @staticmethod
+    def _seen(path: Path) -> object:
+        found = path.stat()
+        return (found.st_mode, path.read_bytes(), found.st_mtime_ns) if path.is_file() else found.st_mode
 
 
 def test_a_site_is_let_through_to_loopback_alone_and_taken_out_again(policy: Policy) -> None:
