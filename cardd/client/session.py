@@ -184,7 +184,8 @@ class Session:
     def tunnel(self, upstream: str) -> AbstractAsyncContextManager[Tunnel]:
         """Open a raw connection to a configured server, with this session's certificate, inside the ``async with``.
 
-        Raises DaemonUnreachable, DaemonUnproven; what else is wrong, ``Tunnel.read`` raises.
+        Raises DaemonUnreachable, DaemonUnproven, what is wrong with the session or the name, TooManyRequests; what else
+        is wrong, ``Tunnel.read`` raises.
         """
         return self._transport.tunnel(f"{self._path}/tunnels/{quote(upstream, safe='')}", self.token)
 

@@ -49,6 +49,7 @@ CONNECT_LIMIT = 5.0
 ANSWER_LIMIT = 60.0  # seconds for what the daemon answers by itself
 PERSON_LIMIT = 900.0  # for what a person is asked first; the daemon's own dialogs end long before
 ATTEMPTS = 2
+SWITCHED = 101
 GOODBYE = 2.0  # seconds, for the daemon's answer to the end of a tunnel
 BUFFER = 256 * 1024
 
@@ -266,21 +267,34 @@ class Transport:
 
     @asynccontextmanager
     async def tunnel(self, path: str, bearer: str) -> AsyncIterator[Tunnel]:
-        """Yield the bytes of a WebSocket. Raises DaemonUnreachable, DaemonUnproven."""
+        """Yield the bytes of a WebSocket. Raises DaemonUnreachable, DaemonUnproven, and why there is none."""
         if self._http is None:
             raise RuntimeError("the client is used inside its `async with`")
         self._refuse_strangers()
         if not self._proven:
             await self._demand_proof()
         try:
-            async with self._http.ws_connect(
-                self._where.url + path,
-                headers=_headers(bearer, None, None),
-                timeout=aiohttp.ClientWSTimeout(ws_close=GOODBYE),
-            ) as socket:
-                yield Tunnel(socket, str(self._where))
+            async with (
+                aiohttp.ClientSession(
+                    connector=self._http.connector,
+                    connector_owner=False,
+                    headers=self._http.headers,
+                    raise_for_status=self._raise_unless_switched,
+                ) as session,
+                session.ws_connect(
+                    self._where.url + path,
+                    headers=_headers(bearer, None, None),
+                    timeout=aiohttp.ClientWSTimeout(ws_close=GOODBYE),
+                ) as socket,
+            ):
+                yield Tunnel(socket, str(self._where), error_of)
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
             raise self.unreachable(fault) from fault
+
+    async def _raise_unless_switched(self, answer: aiohttp.ClientResponse) -> None:
+        """Raise the refusal, which aiohttp would drop."""
+        if answer.status != SWITCHED:
+            raise self._refused(await answer.read())
 
     def read(self, reply: Reply, kind: type[A]) -> A:
         """Return the body as a value. Raises DaemonUnreachable when no cardd wrote it."""

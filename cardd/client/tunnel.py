@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import aiohttp
 
-from cardd.errors import CarddError, DaemonSilent, errors_by_code
-
-FAILED = 4000  # the close of a tunnel that failed; its reason is the error's code
+from cardd.errors import CarddError, DaemonSilent
 
 
 class Tunnel:
-    """Bytes both ways, until either side leaves."""
+    """Bytes both ways, until either side leaves; ``problem_of`` reads why there is no tunnel any more."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, where: str) -> None:
+    def __init__(
+        self, socket: aiohttp.ClientWebSocketResponse, where: str, problem_of: Callable[[bytes], CarddError | None]
+    ) -> None:
         self._socket = socket
         self._where = where
+        self._problem_of = problem_of
 
     async def read(self) -> bytes:
         """Return what the server said; b"" once it said goodbye.
@@ -23,17 +26,21 @@ class Tunnel:
         DaemonSilent.
         """
         message = await self._socket.receive()
+        if message.type is aiohttp.WSMsgType.TEXT:
+            raise self._problem_of(message.data.encode()) or self._silent()
         if message.type is aiohttp.WSMsgType.BINARY:
             return bytes(message.data)
         if message.type is aiohttp.WSMsgType.CLOSE and message.data == aiohttp.WSCloseCode.OK:
             return b""
-        raise self._error(message)
+        raise self._silent()
 
     async def write(self, data: bytes) -> None:
         """Send the data; return when there is room for more. Raises OSError once the tunnel is over."""
         await self._socket.send_bytes(data)
 
-    def _error(self, message: aiohttp.WSMessage) -> CarddError:
-        is_told = message.type is aiohttp.WSMsgType.CLOSE and message.data == FAILED
-        known = errors_by_code().get(str(message.extra)) if is_told else None
-        return known.received() if known else DaemonSilent(where=self._where, why="closed")
+    async def end(self) -> None:
+        """Tell the server that all was said; ``read`` goes on. Raises OSError once the tunnel is over."""
+        await self._socket.send_bytes(b"")
+
+    def _silent(self) -> CarddError:
+        return DaemonSilent(where=self._where, why="closed")

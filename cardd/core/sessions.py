@@ -155,8 +155,12 @@ class Sessions(Part):
         if session.pending and not pending:
             raise SessionPending
         if touch or session.pending:
-            session.used = self.clock.monotonic()
+            self.touch(session)
         return session
+
+    def touch(self, session: Session) -> None:
+        """Count a use of the session, which puts off its end by idleness."""
+        session.used = self.clock.monotonic()
 
     def is_open(self, session: Session) -> bool:
         """Return whether it has not ended; one that waits for the person has not."""

@@ -38,6 +38,7 @@ class Tunnel:
         self._name = upstream.name
         self._greeting = GREETING[upstream.starttls]
         self._reader = reader
+        self._has_ended = False
         self._writer = asyncio.StreamWriter(ends.transport, ends, reader, asyncio.get_running_loop())
 
     async def read(self) -> bytes:
@@ -51,12 +52,19 @@ class Tunnel:
             raise UpstreamClosed(name=self._name) from fault
 
     async def write(self, data: bytes) -> None:
-        """Send the data; return when there is room for more. Raises UpstreamClosed."""
+        """Send the data; return when there is room for more; nothing after ``end``. Raises UpstreamClosed."""
+        if self._has_ended:
+            return
         try:
             self._writer.write(data)
             await self._writer.drain()
         except OSError as fault:
             raise UpstreamClosed(name=self._name) from fault
+
+    def end(self) -> None:
+        """Tell the server that all was said; it may answer still."""
+        self._has_ended = True
+        self._writer.write_eof()
 
     def close(self) -> None:
         """Say goodbye."""

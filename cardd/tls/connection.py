@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TypeVar
@@ -25,7 +26,8 @@ T = TypeVar("T")
 
 _here = threading.local()
 
-SILENCE_LIMIT = 30.0  # for the server's next word in the handshake
+SILENCE_LIMIT = 30.0  # for the server's next word before and in the handshake
+WORDS_LIMIT = 60.0  # for all of them
 SIGNATURE_LIMIT = 600.0  # a person may have to type the PIN; the dialogs end long before
 WRITE_BUFFER = 1024 * 1024
 EARLY_MAX = 64  # pieces that may wait while the handshake is busy; nobody has so much to say there
@@ -112,15 +114,18 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._is_paused = False
         self._is_ours_to_end = False
         self._fault: Exception | None = None
+        self._patience = WORDS_LIMIT
 
     # --- before the handshake, where a protocol begins without TLS
 
     async def heard(self) -> bytes:
         """Return what the server says, never empty. Raises UpstreamTimeout, UpstreamClosed."""
+        limit, begun = min(SILENCE_LIMIT, self._patience), time.monotonic()
         try:
-            data = await asyncio.wait_for(self._early.get(), SILENCE_LIMIT)
+            data = await asyncio.wait_for(self._early.get(), limit)
         except TimeoutError:
-            raise UpstreamTimeout(name=self._name, seconds=round(SILENCE_LIMIT)) from None
+            raise UpstreamTimeout(name=self._name, seconds=round(limit)) from None
+        self._patience -= time.monotonic() - begun
         if not data:
             raise UpstreamClosed(name=self._name)
         return data
@@ -248,6 +253,15 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             if self._below is not None:
                 self._below.resume_reading()
                 asyncio.get_running_loop().call_soon(self._deliver)
+
+    def can_write_eof(self) -> bool:
+        """Return that one side may say goodbye before the other."""
+        return True
+
+    def write_eof(self) -> None:
+        """Say goodbye, and go on listening."""
+        self._engine.shutdown()
+        self._send()
 
     def close(self) -> None:
         """Say goodbye and end."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -77,3 +79,56 @@ def head(length: int = 5, **headers: str) -> bytes:
 def raw_head(relayed: Relayed, *lines: str) -> bytes:
     first = f"POST {relayed.path}/upstreams/dmp/ HTTP/1.1\r\nHost: 127.0.0.1:{relayed.api.port}\r\n"
     return (first + "\r\n".join([f"Authorization: Bearer {relayed.token}", *lines]) + "\r\n\r\n").encode()
+
+
+class Peer:
+    """A server that wants a client certificate, by Python's own TLS, and counts what it has met."""
+
+    def __init__(self, site: Site, before: bytes = b"", answer: bytes = b"") -> None:
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.tls.load_cert_chain(site.server.certificate, site.server.key)
+        self.tls.load_verify_locations(site.clients)
+        self.tls.verify_mode = ssl.CERT_REQUIRED
+        self.before, self.answer = before, answer
+        self.met: list[object] = []
+        self.heard: list[bytes] = []
+        self.left = 0
+        self._talking: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[int]:
+        """Give the port."""
+        tls = None if self.before else self.tls
+        async with await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls) as server:
+            yield server.sockets[0].getsockname()[1]
+            for task in self._talking:
+                task.cancel()
+            await asyncio.gather(*self._talking, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._talking.add(task)
+        try:
+            if self.before:
+                await self._begin_without(reader, writer)
+            self.met.append(writer.get_extra_info("peercert"))
+            while data := await reader.read(65536):
+                if data == b"bye":
+                    break
+                writer.write(data)
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self.left += 1
+            writer.close()
+
+    async def _begin_without(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """STARTTLS of SMTP or IMAP, as far as a client needs it."""
+        writer.write(self.before)
+        while b"STARTTLS" not in (line := await reader.readuntil(b"\n")):
+            self.heard.append(line)
+            writer.write(b"250-localhost\r\n250 STARTTLS\r\n")
+        writer.write(self.answer)
+        await writer.start_tls(self.tls)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,68 +12,16 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
+from cardd.client import CarddClient
 from cardd.config import Config, Upstream
+from cardd.errors import ConsentRefused, SessionClosed, UpstreamUnknown
 from cardd.model import Choice
-from tests.api.relayed import Site, Start
+from tests.api.relayed import Peer, Site, Start
 from tests.api.workbench import Workbench
 from tests.rig.memory import RunningClock
 from tests.rig.waiting import eventually
 
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-BINARY, CLOSE = aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.CLOSE
-
-
-class Peer:
-    """A server that wants a client certificate, by Python's own TLS, and counts what it has met."""
-
-    def __init__(self, site: Site, before: bytes = b"", answer: bytes = b"") -> None:
-        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.tls.load_cert_chain(site.server.certificate, site.server.key)
-        self.tls.load_verify_locations(site.clients)
-        self.tls.verify_mode = ssl.CERT_REQUIRED
-        self.before, self.answer = before, answer
-        self.met: list[object] = []
-        self.heard: list[bytes] = []
-        self.left = 0
-        self._talking: set[asyncio.Task[None]] = set()
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[int]:
-        """Give the port."""
-        tls = None if self.before else self.tls
-        async with await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls) as server:
-            yield server.sockets[0].getsockname()[1]
-            for task in self._talking:
-                task.cancel()
-            await asyncio.gather(*self._talking, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._talking.add(task)
-        try:
-            if self.before:
-                await self._begin_without(reader, writer)
-            self.met.append(writer.get_extra_info("peercert"))
-            while data := await reader.read(65536):
-                if data == b"bye":
-                    break
-                writer.write(data)
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self.left += 1
-            writer.close()
-
-    async def _begin_without(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """STARTTLS of SMTP or IMAP, as far as a client needs it."""
-        writer.write(self.before)
-        while b"STARTTLS" not in (line := await reader.readuntil(b"\n")):
-            self.heard.append(line)
-            writer.write(b"250-localhost\r\n250 STARTTLS\r\n")
-        writer.write(self.answer)
-        await writer.start_tls(self.tls)
+BINARY, CLOSE, TEXT = aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.TEXT
 
 
 class Tunnelled:
@@ -91,9 +38,7 @@ class Tunnelled:
     async def end(self) -> tuple[object, object]:
         """How a tunnel ends that nobody uses: the close's code and reason."""
         async with self.tunnel() as socket:
-            message = await socket.receive(20)
-            assert message.type is CLOSE
-            return message.data, message.extra
+            return await closed(socket)
 
 
 @asynccontextmanager
@@ -119,6 +64,16 @@ async def peer(site: Site) -> Peer:
 async def mail(site: Site, started: Start, tmp_path: Path, peer: Peer) -> AsyncIterator[Tunnelled]:
     async with tunnelled(site, started, tmp_path, peer) as mail:
         yield mail
+
+
+async def closed(socket: aiohttp.ClientWebSocketResponse[bool]) -> tuple[object, object]:
+    """The close's code and reason, once the problem that goes before said the same."""
+    told = None
+    if (message := await socket.receive(20)).type is TEXT:
+        told = message.json()["code"]
+        message = await socket.receive(20)
+    assert (message.type, message.extra or None) == (CLOSE, told)
+    return message.data, message.extra
 
 
 async def heard(socket: aiohttp.ClientWebSocketResponse[bool], size: int) -> bytes:
@@ -156,19 +111,60 @@ async def test_the_server_s_goodbye_reaches_the_program_and_the_program_s_the_se
     await eventually(lambda: peer.left == 2)
 
 
-@pytest.mark.parametrize("how", ["locked", "closed"])
-async def test_a_lock_and_the_session_s_end_end_the_tunnel_at_once(mail: Tunnelled, peer: Peer, how: str) -> None:
+@pytest.mark.parametrize("how", ["locked", "closed", "pulled"])
+async def test_a_lock_the_session_s_end_and_a_pulled_card_end_the_tunnel_at_once(
+    mail: Tunnelled, peer: Peer, how: str
+) -> None:
     async with mail.tunnel() as socket:
         await socket.send_bytes(b"x")
         assert await heard(socket, 1) == b"x"
         if how == "locked":
             await mail.api.call("POST", f"{mail.path}/lock", {}, bearer=mail.token)
+        elif how == "pulled":
+            mail.api.reader.remove()
         else:
             await mail.api.call("DELETE", mail.path, bearer=mail.token)
-        message = await socket.receive(20)
-        assert (message.type, message.data) == (CLOSE, 4000)
-        assert message.extra in (("session.locked", "upstream.closed") if how == "locked" else ("session.closed",))
+        code, reason = await closed(socket)
+        assert code == 4000
+        assert reason in (("session.locked", "upstream.closed") if how == "locked" else ("session.closed",))
     await eventually(lambda: peer.left == 1)
+
+
+async def test_what_a_program_says_keeps_the_session_and_what_the_server_says_does_not(mail: Tunnelled) -> None:
+    nearly = mail.api.sessions.rules.idle - 30
+    async with mail.tunnel() as socket:
+        for _ in range(2):
+            mail.api.clock.seconds += nearly
+            await socket.send_bytes(b"x")
+            assert await heard(socket, 1) == b"x"
+        mail.api.clock.seconds += nearly
+        assert (await mail.api.call("GET", mail.path, bearer=mail.token)).status == 200
+        mail.api.clock.seconds += 60
+        assert (await mail.api.call("GET", mail.path, bearer=mail.token)).code == "session.expired"
+        assert await closed(socket) == (4000, "session.expired")
+
+
+async def test_the_client_library_tells_why_there_is_no_tunnel_before_and_after_the_upgrade(mail: Tunnelled) -> None:
+    async with CarddClient(mail.api.base(), language="en") as client:
+        session = client.session(mail.path.rpartition("/")[2], mail.token)
+        with pytest.raises(UpstreamUnknown):
+            async with session.tunnel("autre"):
+                pass
+        mail.api.person.choices.append(Choice.NO)
+        async with session.tunnel("mail") as tunnel:
+            with pytest.raises(ConsentRefused) as refused:
+                await tunnel.read()
+        assert refused.value.told("en").detail
+        async with session.tunnel("mail") as tunnel:
+            await tunnel.write(b"x")
+            assert await tunnel.read() == b"x"
+            await session.close()
+            with pytest.raises(SessionClosed) as ended:
+                await tunnel.read()
+        assert ended.value.params["reason"] == "logout"
+        with pytest.raises(SessionClosed):
+            async with session.tunnel("mail"):
+                pass
 
 
 async def test_without_consent_the_server_meets_nobody(mail: Tunnelled, peer: Peer) -> None:

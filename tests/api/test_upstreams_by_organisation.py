@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from cardd.config import Upstream
 from cardd.model import Choice, KeyPurpose
 from cardd_drivers.pkcs12.source import FilesSource
 from tests.api.ecps import LOGIN, ends_in, pair, pending, workbench_at
-from tests.api.relayed import Site, upstream
+from tests.api.relayed import Peer, Site, upstream
 from tests.api.workbench import Got, Json, Workbench
 from tests.rig.nginx import Nginx
 from tests.rig.oidc.people import CLAIRE
@@ -128,3 +130,27 @@ async def test_a_session_that_ends_while_the_password_is_typed_reaches_nothing(
     got = await waiting
     assert (got.status, got.code) == (401, "session.closed")
     assert "tls.handshake done" not in reached.audit.acts()
+
+
+async def test_a_tunnel_shows_the_organisation_once_the_person_agreed(
+    psc: PscRig, site: Site, organisation: Organisation, tmp_path: Path
+) -> None:
+    peer = Peer(replace(site, clients=organisation.certificate("authentication")))
+    async with peer.listening() as port:
+        mail = Upstream(name="mail", kind="tls", url=f"tls://localhost:{port}", authorities=site.authority.certificate)
+        api = workbench_at(psc, tmp_path, upstreams={"mail": mail})
+        await api.start()
+        source = FilesSource({KeyPurpose.AUTHENTICATION: organisation.authentication})
+        await source.start(api.readers)
+        path, token = await logged_in(api, psc)
+        api.person.pins = [PASSWORD]
+        headers = {"Authorization": f"Bearer {token}"}
+        async with api.http().ws_connect(f"{api.base()}{path}/tunnels/mail", headers=headers) as socket:
+            await socket.send_bytes(b"x")
+            assert await socket.receive_bytes(timeout=20) == b"x"
+        assert SIRET in str(peer.met)
+        assert api.person.questions[-1].topic == "relay"
+        [row] = [entry for entry in api.audit.entries if entry.action == "tls.handshake"]
+        assert (row.outcome.value, row.document, row.consent) == ("done", "mail localhost", "dialog")
+        await source.stop()
+        await api.stop()
