@@ -54,7 +54,9 @@ class UpstreamPool:
     ) -> None:
         self._upstream = upstream
         server = Server(upstream.name, upstream.host, upstream.port, upstream.authorities, upstream.tls)
-        self._connector = KeyConnector(server, credentials, outward, vouch=partial(vouching.require, upstream))
+        self._connector = KeyConnector(
+            server, credentials, outward, vouch=partial(vouching.require, upstream), clock=vouching.clock.monotonic
+        )
         silence = aiohttp.ClientTimeout(total=None, sock_read=upstream.timeout)
         self._http = open_session(
             self._connector, silence, buffer=BUFFER, left_out=AUTOMATIC, on_sent=self._wait_for_head

@@ -83,7 +83,9 @@ class TunnelPool:
         self._upstream = upstream
         place = Server(upstream.name, upstream.host, upstream.port, upstream.authorities, upstream.tls)
         server = replace(place, starttls=upstream.starttls)
-        self._dialler = Dialler(server, credentials, outward, vouch=partial(vouching.require, upstream))
+        self._dialler = Dialler(
+            server, credentials, outward, vouch=partial(vouching.require, upstream), clock=vouching.clock.monotonic
+        )
         self._count = 0
         self._is_over = False
 

@@ -27,7 +27,6 @@ T = TypeVar("T")
 _here = threading.local()
 
 SILENCE_LIMIT = 30.0  # for the server's next word before and in the handshake
-WORDS_LIMIT = 60.0  # for all of them
 SIGNATURE_LIMIT = 600.0  # a person may have to type the PIN; the dialogs end long before
 WRITE_BUFFER = 1024 * 1024
 EARLY_MAX = 64  # pieces that may wait while the handshake is busy; nobody has so much to say there
@@ -100,10 +99,11 @@ def _integer(raw: bytes) -> bytes:
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """A transport for a protocol above, and the protocol of the TCP transport below.
 
-    ``on_resumable`` is called once the server has given what lets the next handshake do without the key.
+    ``on_resumable`` is called once the server has given what lets the next handshake do without the key; ``words`` are
+    the seconds for all that it says before and in the handshake.
     """
 
-    def __init__(self, engine: Engine, name: str, on_resumable: Callable[[Resumption], None]) -> None:
+    def __init__(self, engine: Engine, name: str, on_resumable: Callable[[Resumption], None], words: float) -> None:
         super().__init__()
         self._engine = engine
         self._name = name
@@ -114,18 +114,20 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._is_paused = False
         self._is_ours_to_end = False
         self._fault: Exception | None = None
-        self._patience = WORDS_LIMIT
+        self._words = self._words_left = words
 
     # --- before the handshake, where a protocol begins without TLS
 
     async def heard(self) -> bytes:
         """Return what the server says, never empty. Raises UpstreamTimeout, UpstreamClosed."""
-        limit, begun = min(SILENCE_LIMIT, self._patience), time.monotonic()
+        is_silence, begun = self._words_left > SILENCE_LIMIT, time.monotonic()
         try:
-            data = await asyncio.wait_for(self._early.get(), limit)
+            data = await asyncio.wait_for(self._early.get(), SILENCE_LIMIT if is_silence else self._words_left)
         except TimeoutError:
-            raise UpstreamTimeout(name=self._name, seconds=round(limit)) from None
-        self._patience -= time.monotonic() - begun
+            raise UpstreamTimeout(
+                name=self._name, seconds=round(SILENCE_LIMIT if is_silence else self._words)
+            ) from None
+        self._words_left -= time.monotonic() - begun
         if not data:
             raise UpstreamClosed(name=self._name)
         return data
@@ -147,9 +149,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                 self._send()
                 self._engine.feed(await self.heard())
         except UpstreamError:
-            self._send()  # the alert that tells the server
             if signer is not None and signer.fault is not None:
-                raise signer.fault from None
+                raise signer.fault from None  # what waits to be sent has our certificate in it
+            self._send()  # the alert that tells the server
             raise
         finally:
             if signer is not None:
@@ -316,10 +318,11 @@ async def connect(
     on_resumable: Callable[[Resumption], None],
     outward: Outward = DIRECT,
     patience: float,
+    words: float,
     starttls: StartTls = "none",
 ) -> TlsTransport:
     """Return the connection, handed to ``above``. Raises UpstreamError, and what the signature raised."""
-    transport = TlsTransport(engine, name, on_resumable)
+    transport = TlsTransport(engine, name, on_resumable, words)
     try:
         await _reach(transport, host, port, outward, patience)
     except TimeoutError:

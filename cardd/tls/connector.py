@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -27,7 +29,7 @@ class _StrictResponseHandler(ResponseHandler):
 
 
 class KeyConnector(aiohttp.BaseConnector):
-    """Connections to one server only, made as ``Dialler`` makes them, with its errors and its ``vouch``.
+    """Connections to one server only, made as ``Dialler`` makes them, with its errors, ``vouch`` and ``clock``.
 
     An ``aiohttp.ClientSession`` takes it as its connector; requests raise the errors of ``cardd.errors`` beside
     aiohttp's own.
@@ -40,10 +42,11 @@ class KeyConnector(aiohttp.BaseConnector):
         outward: Outward = DIRECT,
         *,
         vouch: Vouch | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(keepalive_timeout=KEEP_ALIVE, limit=CONNECTIONS)
         self._server = server
-        self._dialler = Dialler(server, credentials, outward, vouch=vouch)
+        self._dialler = Dialler(server, credentials, outward, vouch=vouch, clock=clock)
 
     async def cut(self) -> None:
         """End every connection now; tell whoever reads from one (aiohttp would leave them waiting)."""

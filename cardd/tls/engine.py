@@ -37,13 +37,16 @@ class Resumption:
 class Engine:
     """The client's end of one connection to ``host``, which errors call ``name``; used by one thread at a time.
 
-    OpenSSL's object is freed with this one, so that a thread that is late never meets freed memory.
+    OpenSSL's object is freed with this one, so that a thread that is late never meets freed memory. ``path`` and
+    ``stapled`` may be read elsewhere while the thread of a handshake waits for a signature. ``is_vouched_for`` is for
+    whoever asks about the path.
     """
 
     def __init__(self, context: TlsContext, host: str, name: str, resumption: Resumption | None = None) -> None:
         self._library = library()
         self._name = name
         self.is_broken = False
+        self.is_vouched_for = False
         ssl, crypto = self._library.ssl, self._library.crypto
         self._ssl: int = ssl.SSL_new(context.address)
         weakref.finalize(self, ssl.SSL_free, self._ssl).atexit = False

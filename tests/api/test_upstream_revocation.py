@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import ocsp
+from msgspec.structs import replace
 
 from cardd.config import Config, Upstream
 from tests.api.relayed import head
@@ -39,6 +40,7 @@ class Server:
     told: Served
     authority: SmallAuthority = field(default_factory=SmallAuthority)
     spoken_to: int = 0
+    acts: list[str] = field(default_factory=list)  # the rows of the last session
 
     def pair(self) -> tuple[Pair, bytes]:
         """A certificate that names what ``authority`` has now."""
@@ -63,9 +65,11 @@ class Server:
     async def asked(self, pair: Pair, revocation: str) -> Got:
         """What a card's session gets from it, with this setting."""
         issue()
-        async with tls_server(pair, store().chain, self.talk) as port, self._workbench(port, revocation) as api:
+        async with tls_server(pair, store().chain, self.talk) as port, self.workbench(port, revocation) as api:
             path, token = await api.logged_in()
-            return await api.call("GET", f"{path}/upstreams/dmp/", bearer=token)
+            got = await api.call("GET", f"{path}/upstreams/dmp/", bearer=token)
+            self.acts = api.audit.acts()
+            return got
 
     async def stapling(self, pair: Pair, answer: bytes) -> Got:
         """What a card's session gets, where it must be known, from nginx that brings this OCSP answer with it."""
@@ -75,14 +79,15 @@ class Server:
         staple = f"ssl_stapling on; ssl_stapling_file {stapled};"
         nginx = Nginx(self.directory / "nginx", store().chain, pair, locations=staple)
         with nginx.running():
-            async with self._workbench(nginx.port, "require") as api:
+            async with self.workbench(nginx.port, "require") as api:
                 path, token = await api.logged_in()
                 got = await api.call("GET", f"{path}/upstreams/dmp/who", bearer=token)
         self.spoken_to += len((nginx.directory / "access.log").read_text().splitlines())
         return got
 
     @asynccontextmanager
-    async def _workbench(self, port: int, revocation: str) -> AsyncIterator[Workbench]:
+    async def workbench(self, port: int, revocation: str) -> AsyncIterator[Workbench]:
+        """A desk whose upstream ``dmp`` the server is, with this setting."""
         upstream = Upstream(
             name="dmp",
             url=f"https://localhost:{port}",
@@ -121,6 +126,25 @@ async def test_openssl_s_responder_decides(server: Server, is_revoked: bool) -> 
     else:
         assert (got.status, got.raw) == (200, b"hello")
     assert server.spoken_to == (not is_revoked)
+    assert ("tls.handshake done" in server.acts) == (not is_revoked)  # nor does it learn who the person is
+
+
+async def test_a_server_revoked_since_the_handshake_is_told_nothing_more_after_an_hour(server: Server) -> None:
+    server.authority.lists = [server.told.url("list")]
+    pair, certificate = server.pair()
+    server.told.answers["list"] = revocation_list(server.authority)
+    issue()
+    async with tls_server(pair, store().chain, server.talk) as port, server.workbench(port, "require") as api:
+        api.sessions.rules = replace(api.sessions.rules, idle=7200.0)
+        path, token = await api.logged_in()
+        for _ in range(2):
+            assert (await api.call("GET", f"{path}/upstreams/dmp/", bearer=token)).status == 200
+        api.clock.seconds += 3601
+        later = revocation_list(server.authority, {certificate: HOUR_AGO}, age=timedelta(minutes=-55))
+        server.told.answers["list"] = later
+        assert (await api.call("GET", f"{path}/upstreams/dmp/", bearer=token)).code == "upstream.revoked"
+        assert api.audit.acts().count("tls.handshake done") == 1
+    assert server.spoken_to == 2
 
 
 @pytest.mark.parametrize(("revocation", "is_refused"), [("ask", True), ("off", False)])

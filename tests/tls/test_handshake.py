@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import aiohttp
@@ -24,6 +25,7 @@ from cardd.errors import (
     UpstreamCertificateWeak,
     UpstreamClosed,
     UpstreamRefusedUs,
+    UpstreamTimeout,
     UpstreamTlsFailed,
     UpstreamUnreachable,
     UpstreamUntrusted,
@@ -31,7 +33,9 @@ from cardd.errors import (
 from cardd.model import Algorithm
 from cardd.tls.connection import LoopSigner, sign_here
 from cardd.tls.connector import KeyConnector
-from cardd.tls.dialler import Server
+from cardd.tls.dialler import Dialler, Server
+from cardd.tls.starttls import StartTls
+from cardd.worker import until_one_ends
 from tests.rig.middleman import Middleman, middleman
 from tests.rig.nginx import Pair, expired, issued
 from tests.rig.ports import free_port
@@ -200,6 +204,32 @@ async def test_a_server_that_talks_on_while_the_pin_is_typed_is_cut_off(pki: Pki
             with pytest.raises(UpstreamTlsFailed):
                 await who(http)
     assert key.was_cut
+
+
+@pytest.mark.parametrize("starttls", ["none", "imap"])
+async def test_a_server_that_says_its_words_in_single_bytes_without_end_is_given_up(starttls: StartTls) -> None:
+    is_over = asyncio.Event()
+    begun = bytes.fromhex("16 0303 4000 02 003ffc")  # a ServerHello in a record as long as one may be
+
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        for place in count():
+            writer.write(begun[place : place + 1] or b"\0")
+            await asyncio.sleep(0.02)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await until_one_ends(drip(writer), _ended(reader))
+        writer.close()
+        is_over.set()
+
+    async def _ended(reader: asyncio.StreamReader) -> None:
+        await reader.read()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        place = Server("mail", "127.0.0.1", server.sockets[0].getsockname()[1], words=0.2, starttls=starttls)
+        with pytest.raises(UpstreamTimeout):
+            await Dialler(place, None).dial(asyncio.Protocol)
+        await is_over.wait()
 
 
 async def test_a_certificate_that_openssl_takes_for_weak_is_told_and_not_left_out(pki: Pki) -> None:
