@@ -64,7 +64,7 @@ QUESTIONS = {
         "signed. Do you agree?"
     ),
     "origin": N_("The site {origin} asks to use your card or your e-CPS from this browser. It could:"),
-    "program": N_("A program asks to use your card: {program}. It could:"),
+    "program": N_("A program asks to use your card: “{program}”. It could:"),
     "lend": N_("“{client}” asks to use the key of your card that proves who you are."),
     "last_try": N_(
         "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"
@@ -109,12 +109,20 @@ ALSO = {  # what has a line of its own, by its parameter
     "may_sign": N_("– ask for signatures; you decide on each request"),
     "may_relay": N_("– act in your name at other services (DMP, INSi)"),
     "program_tls": N_(
-        "– log you in with your certificate (TLS, or elsewhere as ssh does): cardd cannot see at which server"
+        "– log you in with your certificate (TLS, or elsewhere as ssh does), or sign something else with the same key: "
+        "cardd is handed digests, and cannot see at which server, nor what of"
     ),
     "program_data": N_("– have data signed or decrypted with your authentication key: mail, files, logins"),
     "program_sign": N_("– ask for your signature, each time in a dialog of its own"),
     "server": N_("Now, as it says, at the server “{server}”."),
-    "passing": N_("It cannot be remembered: its file is not root's alone, or runs scripts."),
+    "passing": N_(
+        "For 12 h at most, and for whatever else runs by this file: it is not root's alone, or runs scripts. It cannot "
+        "be remembered."
+    ),
+    "process": N_(
+        "For 12 h at most, and for this process alone (PID {process}): nobody can tell which file it runs. It cannot "
+        "be remembered."
+    ),
     "punycode": N_("Careful: other alphabet. The name reads “{punycode}”."),
     "listed": N_("Your administrator trusts this site; this browser is new."),
     "another": N_("It was let in before, from another browser or before its data were deleted."),

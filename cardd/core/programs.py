@@ -124,16 +124,19 @@ class Programs(Part):
     def revoke(self, path: str, uid: int) -> None:
         """Shut a program out: its logins end at once, and it has to ask again. Raises ProgramNotFound."""
         every = {**self._known, **self._once}
-        key = next((key for key, one in every.items() if key.uid == uid and one.path == path), None)
-        if key is None:
+        keys = [key for key, one in every.items() if key.uid == uid and one.path == path]
+        if not keys:
             raise ProgramNotFound
-        self._once.pop(key, None)
-        is_kept = self._known.pop(key, None) is not None
+        is_kept = not self._known.keys().isdisjoint(keys)
+        for key in keys:
+            self._known.pop(key, None)
+            self._once.pop(key, None)
         try:
             if is_kept:
                 self._save()
         finally:  # it is shut out at once, and until the next start where that cannot be written down
-            self._lifecycle.client_shut_out(key, "program_revoked")
+            for key in keys:
+                self._lifecycle.client_shut_out(key, "program_revoked")
 
     # --- consents
 
@@ -180,7 +183,9 @@ class Programs(Part):
         params: dict[str, str | int] = {"program": _path_of(program), f"program_{wanted.right.value}": ""}
         if wanted.server:
             params["server"] = wanted.server
-        if not is_lasting:
+        if not params["program"] and program.peer.pid is not None:
+            params["process"] = program.peer.pid
+        elif not is_lasting:
             params["passing"] = ""
         elif days:
             params["until"] = (self._clock.now() + timedelta(days=days)).date().isoformat()
@@ -231,8 +236,8 @@ def program_id(path: str) -> str:
     return f"p11:{quote(path, errors='surrogateescape')}"
 
 
-def unseen_id(process: int | None) -> str:
-    """Return the identifier of a program whose file nobody can tell."""
+def unseen_id(process: str) -> str:
+    """Return the identifier of a program whose file nobody can tell: of one process (``Peer.process``)."""
     return f"{UNSEEN}{process}"
 
 

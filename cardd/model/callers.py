@@ -64,6 +64,8 @@ class Peer:
 
     ``is_cardctl`` says that the process calls itself so, by its command line: to name it to a person, any of whose
     programs may run cardctl, and nothing to decide on. ``socket`` is the inode of its end of a TCP connection.
+    ``process`` tells the process from all others, those that have its number later included; empty where it was not
+    looked for.
     """
 
     uid: int
@@ -71,6 +73,7 @@ class Peer:
     program: str | None = None
     is_cardctl: bool = field(default=False, compare=False)
     socket: int | None = field(default=None, compare=False, repr=False)
+    process: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,15 @@ Sources: RFC 8446, section 4.4.3; RFC 5246, sections 7.4 and 7.4.8; RFC 6066, se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-
-from cardd.model import shown
 
 TLS_1_3 = b" " * 64 + b"TLS 1.3, client CertificateVerify\0"
 TRANSCRIPT_HASHES = (32, 48)
 CLIENT_HELLO, SERVER_HELLO, CLIENT_KEY_EXCHANGE = 1, 2, 16
 TYPES = frozenset((1, 2, 4, 11, 12, 13, 14, 16, 22))
 SERVER_NAME, HOST_NAME = 0, 0
-NAME_MAX = 253
+NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")  # what a dialog shows in quotes says nothing else
 
 
 def handshake_in(data: bytes) -> str | None:
@@ -56,6 +55,6 @@ def _server_name(hello: bytes) -> str | None:
         body = hello[place + 4 : place + 4 + size]
         if kind == SERVER_NAME and len(body) > 5 and body[2] == HOST_NAME:
             name = body[5 : 5 + int.from_bytes(body[3:5], "big")].decode("ascii")
-            return shown(name)[:NAME_MAX]
+            return name if NAME.fullmatch(name) else None
         place += 4 + size
     return None

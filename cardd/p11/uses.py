@@ -158,9 +158,9 @@ class ProgramUses:
             peer = self._program.peer
             self._file = await self._every.files.of(peer)
             path = self._file.path
-            name = program_id(path) if path else unseen_id(peer.pid)
+            name = program_id(path) if path else unseen_id(peer.process)
             self._program = replace(
-                self._program, id=name, name=shown(path) or f"local:{peer.uid}", origin=f"urn:cardd:{name}"
+                self._program, id=name, name=shown(path) or f"PID {peer.pid}", origin=f"urn:cardd:{name}"
             )
         return self._program
 

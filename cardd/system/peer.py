@@ -18,6 +18,7 @@ from asyncio.trsock import TransportSocket
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from cardd.model import Peer
@@ -47,6 +48,7 @@ _MAPPED = bytes(10) + b"\xff\xff"
 _CREDENTIALS = struct.Struct("=iII")
 PROC = Path("/proc")
 
+_unseen = count(1)
 _called_lately: deque[int] = deque(maxlen=8)  # processes, and what has their number now: each look is at what is there
 
 
@@ -163,11 +165,25 @@ def outer_peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
 
 
 def program_peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
-    """Return the peer on a Unix socket as ``outer_peer_of`` does, with its end where its program may not be seen."""
+    """Return the peer on a Unix socket as ``outer_peer_of`` does, with its process; with its end if nothing else tells.
+
+    A peer whose program may not be seen is looked for by its end.
+    """
     peer = outer_peer_of(connection)
-    if peer is None or peer.program is not None:
-        return peer
-    return replace(peer, socket=_other_end(connection))
+    if peer is None or peer.pid is None:
+        return None
+    end = _other_end(connection) if peer.program is None else None
+    return replace(peer, socket=end, process=_process(peer.pid))
+
+
+def _process(pid: int) -> str:
+    """Return what tells this process from all others: its number and when it began, or a name that is given once."""
+    try:
+        # the program's name stands in parentheses and may hold any character; the beginning is the 20th after it
+        began = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[19].decode()
+    except (OSError, IndexError):  # it has gone, or may not be seen: each of its connections is one of its own
+        return f"{pid}?{next(_unseen)}"
+    return f"{pid}.{began}"
 
 
 def _other_end(connection: socket.socket | TransportSocket) -> int | None:

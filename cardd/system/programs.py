@@ -19,10 +19,11 @@ from cardd.model import Executable, Holders, Peer
 from cardd.ports import ProgramFile
 from cardd.system.browsers import INSTALLED, REPLACED, executable, installed, is_installed
 
-# what runs whatever it is given, by the file's name without its version
+# what runs whatever it is given, by the file's name; its version, or which build it is, may follow
 INTERPRETER = re.compile(
-    r"(?:python|perl|ruby|php|lua|luajit|node|nodejs|deno|bun|java|mono|dotnet|tclsh|wish|guile|gjs|bash|dash|sh|zsh"
-    r"|ksh|fish|busybox|[gm]?awk|gdb|wine|qemu-.*|ld-.*)[\d.-]*"
+    r"(?:python|pypy|perl|ruby|irb|php|lua|luajit|node|nodejs|deno|bun|electron|java|mono|dotnet|pwsh|tclsh|wish|expect"
+    r"|guile|gjs|seed|bash|dash|r?sh|zsh|r?ksh|mksh|t?csh|fish|busybox|toybox|(?:[gm]|original-)?awk|gdb|emacs|julia|R"
+    r"|octave|sbcl|erl|escript|beam|racket|wine|qemu|ld)(?:[\d.-].*)?"
 )
 UNSEEN = ProgramFile("", is_lasting=False)
 ROOT = 0

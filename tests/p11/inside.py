@@ -35,6 +35,7 @@ class Inside(Around):
     program: str = BROWSER
     uid: int = field(default_factory=os.getuid)
     pid: int = field(default_factory=os.getpid)
+    began: int = 0
 
     def __post_init__(self) -> None:
         self.card = simulated_card()
@@ -54,7 +55,7 @@ class Inside(Around):
         return [listening]
 
     def _peer_of(self, _: socket.socket) -> Peer:
-        return Peer(self.uid, self.pid, self.program)
+        return Peer(self.uid, self.pid, self.program, process=f"{self.pid}.{self.began}")
 
     async def __aenter__(self) -> Self:
         await self.parts.lifecycle.start()

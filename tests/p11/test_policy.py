@@ -68,6 +68,13 @@ async def test_the_dialog_says_what_is_asked_and_of_which_server(inside: Inside)
     ]
 
 
+async def test_what_is_no_name_of_a_server_is_not_shown_as_one(inside: Inside) -> None:
+    client = await inside.client()
+    await client.signed(transcript("dmp.example'. All is well; press Enter"))
+
+    assert "server" not in inside.person.questions[0].params
+
+
 async def test_a_handshake_and_a_bare_digest_need_the_same_right(inside: Inside) -> None:
     client = await inside.client()
     await client.signed(TLS_1_3)
@@ -111,7 +118,7 @@ async def test_nothing_is_remembered_of_a_file_that_says_nothing(inside: Inside)
 
     [question] = inside.person.questions
     assert question.third is None
-    assert "passing" in question.params
+    assert "passing" in question.params  # whatever else runs by it
 
 
 async def test_a_refusal_stands_for_a_minute_and_asks_for_no_pin(inside: Inside) -> None:
@@ -227,7 +234,19 @@ async def test_each_process_of_an_unknown_file_is_asked_about(inside: Inside) ->
         await (await inside.client("")).signed()
 
     assert inside.dialogs == ["program", "program", "login", "login"]
-    assert inside.person.questions[0].params["program"] == ""
+    assert inside.person.questions[0].params | {"program": "", "process": 4} == inside.person.questions[0].params
+    assert [one.path for one in inside.parts.programs.standings(inside.uid)] == ["PID 4", "PID 5"]
+
+
+async def test_a_process_that_has_the_number_of_an_unknown_one_is_asked_about(inside: Inside) -> None:
+    """Numbers come again: some ten thousand processes later, or as soon as somebody wants it."""
+    await (await inside.client("")).signed()
+    inside.began += 1
+    await (await inside.client("")).signed()
+
+    assert inside.dialogs == ["program", "program", "login", "login"]
+    inside.parts.programs.revoke(f"PID {inside.pid}", inside.uid)
+    assert inside.parts.programs.standings(inside.uid) == []
 
 
 async def test_a_path_of_any_bytes_is_a_program(inside: Inside) -> None:

@@ -30,7 +30,7 @@ async def unseen(_uid: int, _sockets: Collection[int]) -> Holders:
 
 @contextmanager
 def sleeping(program: str, script: str = "") -> Iterator[Peer]:
-    given = ["-e" if program.endswith("perl") else "-c", script] if script else ["60"]
+    given = ["-e" if "perl" in program else "-c", script] if script else ["60"]
     with subprocess.Popen([program, *given]) as process:
         try:
             yield Peer(os.getuid(), process.pid, program)
@@ -50,13 +50,15 @@ async def test_a_copy_that_is_somebodys_is_not(tmp_path: Path) -> None:
         assert await ProgramWatch(unseen).of(peer) == ProgramFile(str(copy), is_lasting=False)
 
 
-@pytest.mark.parametrize("program", ["/usr/bin/perl", "/usr/bin/bash"])
+@pytest.mark.parametrize("program", ["perl", "perl5*-*", "bash"])
 async def test_what_runs_scripts_is_not(program: str) -> None:
-    with sleeping(program, {"/usr/bin/perl": "sleep 60", "/usr/bin/bash": "sleep 60; true"}[program]) as peer:
+    path = next(Path("/usr/bin").glob(program), None)  # noqa: ASYNC240 - on this disk
+    if path is None:
+        pytest.skip("not installed here")
+    with sleeping(str(path), "sleep 60" if "perl" in program else "sleep 60; true") as peer:
         found = await ProgramWatch(unseen).of(peer)
 
-    assert Path(found.path).name in ("perl", "bash")
-    assert not found.is_lasting
+    assert found == ProgramFile(str(path), is_lasting=False)
 
 
 async def test_another_users_program_is_told_by_their_agent(monkeypatch: pytest.MonkeyPatch) -> None:
