@@ -108,7 +108,8 @@ export declare class Cardd extends EventTarget {
   /**
    * Dispatch events from now on, over a WebSocket, which takes none of the six connections that a browser has for one
    * host. The stream comes back after a restart of cardd; it asks nobody, and waits until the page is let in by a call
-   * that the person clicked for. Return what ends that.
+   * that the person clicked for. Who calls it again hears the stream that is open, and no `hello` of their own. Return what
+   * ends that; the stream ends with the last of them.
    */
   listen(): () => void;
   /**

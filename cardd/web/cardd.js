@@ -1,12 +1,9 @@
-// cardd from a web page; cardd.d.ts and docs/webps.md say what and why.
+// cardd from a web page; what and why: cardd.d.ts, docs/webps.md
 
 const BASES = ["http://127.0.0.1:17463", "http://localhost:17463"];
 const PERMISSION = "loopback-network";
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-const LARGE = 512 * 1024; // bytes; then ms
-const QUESTION = 150;
-const LIMIT = 5000;
-const POLL = 1000;
+const [LARGE, QUESTION, LIMIT, POLL] = [512 * 1024, 150, 5000, 1000]; // bytes; then ms
 
 const TO_DO = {
   unasked: ["Cliquez : le navigateur vous interrogera", "Click: the browser will ask you"],
@@ -27,6 +24,8 @@ export class Cardd extends EventTarget {
   #pass;
   #barred = new Set(); // by its CSP
   #leaving = new AbortController();
+  #ears = 0;
+  #ends;
 
   constructor({ bases = BASES, language = document.documentElement.lang || navigator.language, rights } = {}) {
     super();
@@ -59,15 +58,15 @@ export class Cardd extends EventTarget {
       const { binding_message: digits, authorization_url: url, expires_at: end } = session;
       onPending?.({ digits, url, secondsLeft: Math.max(0, Math.round((Date.parse(end) - Date.now()) / 1000)) });
       await pause(POLL);
-      signal?.throwIfAborted();
+      if (signal?.aborted) await session.close().finally(() => signal.throwIfAborted());
     }
     return session;
   }
 
   listen() {
-    const ends = new AbortController();
-    void this.#listen(ends.signal);
-    return () => ends.abort();
+    let ear = 1;
+    if (!this.#ears++) this.#listen((this.#ends = new AbortController()).signal);
+    return () => ear && ((ear = 0), --this.#ears || this.#ends.abort());
   }
 
   async call(method, path, { token, once, ask, ...sent } = {}) {
@@ -118,7 +117,7 @@ export class Cardd extends EventTarget {
       if (fault instanceof DOMException) return this.#found("blocked", { reason: "storage" });
       if (code === "page.consent_needed") return this.#found("consent");
       if (code && code !== "daemon.unreachable") return this.#found("refused", { code, text: message });
-      await pause(0); // a violation is told after the failure
+      await pause(0); // a violation is told later
       const now = this.#barred.has(base) || (await permission());
       return this.#found({ prompt: "unasked", denied: "denied" }[now] ?? "absent");
     } finally {
@@ -136,7 +135,7 @@ export class Cardd extends EventTarget {
   async #enter(base, { signal, key, ...wanted } = {}) {
     const post = async (path, body) => (await this.#ask(base, path, { method: "POST", body, signal })).json();
     const { challenge } = await post("/v1/clients/challenges", {});
-    const proof = await proofOfKey(key, { iss: location.origin, aud: new URL(base).host, nonce: challenge });
+    const proof = await proofOfKey(key, { iss: origin, aud: new URL(base).host, nonce: challenge });
     const told = await post("/v1/clients", { ...proof, rights: this.rights, ...wanted });
     this.#pass = told.token;
     this.#tell("entered");
@@ -168,17 +167,18 @@ export class Cardd extends EventTarget {
       const fault = await this.#stream(signal).catch((why) => why);
       if (signal.aborted) return;
       this.#tell("disconnected", fault);
-      const mayPass = !fault || fault.problem?.retryable || /unreachable|absent|silent|blocked/.test(fault.code);
-      await (mayPass ? pause(Math.min(250 * 4 ** failed, 10_000)) : next(this, "entered"));
-      failed = fault && mayPass ? failed + 1 : 0;
+      const again = !fault?.problem || fault.problem.retryable || /unreachable|absent|silent|blocked/.test(fault.code);
+      await (again ? pause(Math.min(250 * 4 ** failed, 10_000)) : next(this, "entered"));
+      failed = fault && again ? failed + 1 : 0;
     }
   }
 
   async #stream(signal) {
     const { ticket } = await this.call("POST", "/v1/events/tickets", { body: {}, ask: false, signal });
     const base = (await this.#where()).replace("http", "ws");
+    signal.throwIfAborted();
     const socket = new WebSocket(`${base}/v1/events?ticket=${ticket}`);
-    next(signal, "abort").then(() => socket.close());
+    signal.onabort = () => socket.close();
     let heard;
     socket.onmessage = ({ data }) => {
       heard = JSON.parse(data);
@@ -217,27 +217,27 @@ export class Session {
 
 async function permission() {
   const asked = navigator.permissions.query({ name: PERMISSION });
-  return (await asked.catch(() => ({ state: "granted" }))).state; // it does not ask
+  return (await asked.catch(() => ({ state: "granted" }))).state;
 }
 
 async function upload(address, { method, headers, body, signal }, onProgress) {
-  const request = new XMLHttpRequest();
-  request.open(method, address);
-  request.responseType = "blob";
-  for (const header of Object.entries(headers)) request.setRequestHeader(...header);
-  request.upload.onprogress = onProgress;
-  signal.onabort = () => request.abort();
+  const xhr = new XMLHttpRequest();
+  xhr.open(method, address);
+  xhr.responseType = "blob";
+  for (const header of Object.entries(headers)) xhr.setRequestHeader(...header);
+  xhr.upload.onprogress = onProgress;
+  signal.onabort = () => xhr.abort();
   signal.throwIfAborted();
-  request.send(body);
-  await next(request, "loadend");
-  return new Response(request.response, { status: request.status }); // throws for none
+  xhr.send(body);
+  await next(xhr, "loadend");
+  return new Response(xhr.response, { status: xhr.status }); // throws for none
 }
 
 function blob(bytes) {
   if (bytes instanceof Blob || bytes instanceof ArrayBuffer || ArrayBuffer.isView(bytes)) {
     return new Blob([bytes], { type: "application/octet-stream" });
   }
-  throw new TypeError("A document is a Blob, File, ArrayBuffer or view of one");
+  throw new TypeError("A document is a Blob or bytes");
 }
 
 async function proofOfKey(key, claims) {
@@ -251,13 +251,13 @@ async function proofOfKey(key, claims) {
 }
 
 async function pageKey(made) {
-  const opening = indexedDB.open("cardd", 1);
-  opening.onupgradeneeded = () => opening.result.createObjectStore("keys");
-  const database = await settled(opening);
-  const keys = database.transaction("keys", made ? "readwrite" : "readonly").objectStore("keys");
-  if (made) keys.add(made, "page").onerror = (fault) => fault.preventDefault(); // another tab was first
+  const open = indexedDB.open("cardd", 1);
+  open.onupgradeneeded = () => open.result.createObjectStore("keys");
+  const db = await settled(open);
+  const keys = db.transaction("keys", made ? "readwrite" : "readonly").objectStore("keys");
+  if (made) keys.add(made, "page").onerror = (fault) => fault.preventDefault(); // by another tab
   const kept = settled(keys.get("page"));
-  database.close();
+  db.close();
   return kept;
 }
 

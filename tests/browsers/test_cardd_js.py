@@ -411,6 +411,102 @@ def test_another_users_browser_opens_no_dialog_of_the_persons_and_learns_of_no_c
     assert len(workstation.pinentry.shown()) == dialogs
 
 
+LISTEN = """
+const {Cardd} = await import(location.origin + "/cardd.js");
+window.cardd = new Cardd({bases: [arguments[0]]});
+window.told = [];
+for (const type of ["hello", "session.opened", "session.closed", "disconnected"])
+  cardd.addEventListener(type, () => told.push(type));
+await cardd.enter();
+"""
+TWICE = """
+const heard = what => new Promise(done => cardd.addEventListener(what, () => setTimeout(done), {once: true}));
+let begun = heard("hello");
+const ends = [cardd.listen(), cardd.listen()];
+await begun;
+const opened = heard("session.opened");
+const session = await cardd.login();
+await opened;
+ends[0]();
+ends[0]();
+const closed = heard("session.closed");
+await session.close();
+await closed;
+ends[1]();
+begun = heard("hello");
+cardd.listen();
+await begun;
+return told;
+"""
+
+
+def test_who_listens_twice_hears_each_event_once_until_both_have_ended(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    with page(browser, portal, "portal.test") as tab:
+        tab.run(LISTEN, workstation.daemon.url)
+        assert tab.run(TWICE) == ["hello", "session.opened", "session.closed", "hello"]
+
+
+STRANGELY = """
+const real = fetch;
+const bodies = ["null", "[]", "{", "cardd"];
+window.fetch = (path, sent) => path.endsWith("/tickets") && bodies.length
+  ? Promise.resolve(new Response(bodies.pop(), {headers: {"Content-Type": "application/json"}})) : real(path, sent);
+const pause = setTimeout;
+window.setTimeout = (act, time) => pause(act, time / 50);
+const begun = new Promise(done => cardd.addEventListener("hello", done));
+const end = cardd.listen();
+await Promise.race([begun, new Promise(done => pause(done, 4000))]);
+end();
+return [bodies.length, told];
+"""
+
+
+LEFT = """
+const real = fetch;
+window.fetch = (_, {signal}) => new Promise((_, failed) => signal.onabort = () => failed(signal.reason));
+cardd.listen();
+await new Promise(done => setTimeout(done, 50));
+window.fetch = real;
+"""
+
+
+def test_a_stream_comes_back_after_strange_answers_and_when_its_page_comes_back(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    with page(browser, portal, "portal.test") as tab:
+        tab.run(LISTEN, workstation.daemon.url)
+        assert tab.run(STRANGELY) == [0, [*["disconnected"] * 4, "hello"]]
+        tab.open(portal.origin())
+        tab.run(LISTEN, workstation.daemon.url)
+        tab.run(LEFT)  # before the stream has begun
+        tab.open("about:blank")
+        browser.command("browsingContext.traverseHistory", context=tab.context, delta=-1)
+        eventually_here(lambda: tab.address.startswith(portal.origin()))
+        if tab.run("return 'told' in window"):  # Chromium keeps the page, Firefox loads it anew
+            eventually_here(lambda: tab.run("return told").count("hello") == 1)
+
+
+FRAMED = """
+const frame = document.createElement("iframe");
+Object.assign(frame, {allow: "loopback-network", srcdoc: "<p>"});
+const ready = new Promise(done => frame.onload = done);
+document.body.append(frame);
+await ready;
+frame.contentWindow.address = `${location.origin}/cardd.js`;
+const {Cardd} = await frame.contentWindow.eval("import(address)");
+return (await new Cardd({bases: [arguments[0]]}).enter()).origin;
+"""
+
+
+def test_a_frame_that_the_page_wrote_itself_is_the_page(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    with page(browser, portal, "portal.test") as tab:
+        assert tab.run(FRAMED, workstation.daemon.url) == portal.origin()
+
+
 def test_many_tabs_listen_and_each_still_calls(browser: Browser, portal: Portal, workstation: Workstation) -> None:
     many = """
     const {Cardd} = await import(location.origin + "/cardd.js");
@@ -489,6 +585,14 @@ const cannot = [await code(handOut), await code(session.authToken(arguments[1]))
 await session.close();
 return {state: session.state, who: session.identity.national_id, cannot};
 """
+GIVEN_UP = """
+const [leaving, real, sent] = [new AbortController(), fetch, []];
+window.fetch = (path, form) => sent.push(form.method) && real(path, form);
+const how = {method: "ecps", login_hint: arguments[0], signal: leaving.signal, onPending: () => leaving.abort()};
+const name = await window.cardd.login(how).catch(({name}) => name);
+window.fetch = real;
+return [name, sent.at(-1)];
+"""
 ORGANISATION = """
 const acting = {national_id: "899000000999", family_name: "SIMULATION-AGENT", given_name: "LOU"};
 const session = await window.cardd.login({method: "csa", acting});
@@ -533,6 +637,7 @@ def test_a_page_shows_the_digits_and_the_time_and_is_told_how_each_login_by_e_cp
         asyncio.run(remote.psc.shift_clock(125 - (time.monotonic() - began)))
         ended = tab.run(ENDED, "sleeps", NONCE)
         assert (ended["code"], "e-CPS" in ended["text"]) == ("psc.expired", True)
+        assert tab.run(GIVEN_UP, people[0]) == ["AbortError", "DELETE"]  # nobody has what the mobile would open
         assert tab.run(ORGANISATION) == {"kind": "siret", "declared": True, "who": "LOU"}
 
 
