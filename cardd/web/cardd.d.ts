@@ -40,7 +40,7 @@ export interface Sending extends Abortable {
   onProgress?: (progress: { readonly loaded: number; readonly total: number }) => void;
 }
 
-/** What the person does on their mobile, or at `url`. */
+/** What the person does on their mobile, or at `url`, which is of http or https. */
 export interface Pending {
   digits?: string;
   url?: string;

@@ -22,7 +22,7 @@ export class CarddError extends Error {
 export class Cardd extends EventTarget {
   #base;
   #pass;
-  #barred = new Set(); // by its CSP
+  #barred = new Set(); // by CSP
   #leaving = new AbortController();
   #ears = 0;
   #ends;
@@ -39,13 +39,13 @@ export class Cardd extends EventTarget {
 
   async find() {
     if (!isSecureContext) return this.#found("blocked", { reason: "insecure" });
-    const before = await permission();
-    const mayAsk = document.featurePolicy?.allowsFeature(PERMISSION) ?? before !== "denied";
+    const was = await permission();
+    const mayAsk = document.featurePolicy?.allowsFeature(PERMISSION) ?? was !== "denied";
     if (self !== top && !mayAsk) return this.#found("blocked", { reason: "frame" });
-    if (before === "denied") return this.#found("denied");
-    if (before === "prompt" && !navigator.userActivation.isActive) return this.#found("unasked");
+    if (was === "denied") return this.#found("denied");
+    if (was === "prompt" && !navigator.userActivation.isActive) return this.#found("unasked");
     const answered = this.#look();
-    if (before === "granted") return answered;
+    if (was === "granted") return answered;
     return (await Promise.race([answered, pause(QUESTION)])) ?? this.#found("asking", { answered });
   }
 
@@ -55,7 +55,8 @@ export class Cardd extends EventTarget {
     const sent = { body: { method, ...more }, once: true, signal };
     const session = new Session(this, await this.call("POST", "/v1/sessions", sent));
     for (; session.state === "pending"; await session.refresh()) {
-      const { binding_message: digits, authorization_url: url, expires_at: end } = session;
+      const { binding_message: digits, expires_at: end } = session;
+      const url = session.authorization_url?.match(/^http.*/)?.[0];
       onPending?.({ digits, url, secondsLeft: Math.max(0, Math.round((Date.parse(end) - Date.now()) / 1000)) });
       await pause(POLL);
       if (signal?.aborted) await session.close().finally(() => signal.throwIfAborted());
@@ -117,7 +118,7 @@ export class Cardd extends EventTarget {
       if (fault instanceof DOMException) return this.#found("blocked", { reason: "storage" });
       if (code === "page.consent_needed") return this.#found("consent");
       if (code && code !== "daemon.unreachable") return this.#found("refused", { code, text: message });
-      await pause(0); // a violation is told later
+      await pause(0); // a violation comes later
       const now = this.#barred.has(base) || (await permission());
       return this.#found({ prompt: "unasked", denied: "denied" }[now] ?? "absent");
     } finally {
@@ -164,7 +165,7 @@ export class Cardd extends EventTarget {
 
   async #listen(signal) {
     for (let failed = 0; ; ) {
-      const fault = await this.#stream(signal).catch((why) => why);
+      const fault = await this.#stream(signal).catch((e) => e);
       if (signal.aborted) return;
       this.#tell("disconnected", fault);
       const again = !fault?.problem || fault.problem.retryable || /unreachable|absent|silent|blocked/.test(fault.code);
@@ -224,20 +225,20 @@ async function upload(address, { method, headers, body, signal }, onProgress) {
   const xhr = new XMLHttpRequest();
   xhr.open(method, address);
   xhr.responseType = "blob";
-  for (const header of Object.entries(headers)) xhr.setRequestHeader(...header);
+  for (const each of Object.entries(headers)) xhr.setRequestHeader(...each);
   xhr.upload.onprogress = onProgress;
   signal.onabort = () => xhr.abort();
   signal.throwIfAborted();
   xhr.send(body);
   await next(xhr, "loadend");
-  return new Response(xhr.response, { status: xhr.status }); // throws for none
+  return new Response(xhr.response, { status: xhr.status }); // throws for 0
 }
 
 function blob(bytes) {
   if (bytes instanceof Blob || bytes instanceof ArrayBuffer || ArrayBuffer.isView(bytes)) {
     return new Blob([bytes], { type: "application/octet-stream" });
   }
-  throw new TypeError("A document is a Blob or bytes");
+  throw new TypeError("Documents are Blobs or bytes");
 }
 
 async function proofOfKey(key, claims) {
@@ -263,10 +264,10 @@ async function pageKey(made) {
 
 const pause = (time) => new Promise((done) => setTimeout(done, time));
 const next = (target, type) => new Promise((done) => target.addEventListener(type, done, { once: true }));
-const settled = (request) =>
+const settled = (asked) =>
   new Promise((done, failed) => {
-    request.onsuccess = () => done(request.result);
-    request.onerror = () => failed(request.error);
+    asked.onsuccess = () => done(asked.result);
+    asked.onerror = () => failed(asked.error);
   });
 
 export const cardd = globalThis.document && new Cardd();

@@ -488,6 +488,28 @@ def test_a_stream_comes_back_after_strange_answers_and_when_its_page_comes_back(
             eventually_here(lambda: tab.run("return told").count("hello") == 1)
 
 
+LIED = """
+const real = fetch;
+window.fetch = (path, sent) => path.endsWith("/v1/sessions") || path.endsWith("/v1/sessions/1")
+  ? Promise.resolve(Response.json({id: "1", state: "pending", authorization_url: arguments[0]})) : real(path, sent);
+const leaving = new AbortController();
+const told = new Promise(done => cardd.login({signal: leaving.signal, onPending: done}).catch(() => undefined));
+const {url} = await told;
+leaving.abort();
+return url;
+"""
+
+
+def test_what_holds_cardds_port_has_a_page_open_no_script_as_an_address(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    with page(browser, portal, "portal.test") as tab:
+        tab.run(LISTEN, workstation.daemon.url)
+        for lie in ("javascript:alert(1)", " javascript:x", "data:text/html,x", "file:///etc"):
+            assert tab.run(LIED, lie) is None
+        assert tab.run(LIED, "https://psc.example/?x=1") == "https://psc.example/?x=1"
+
+
 FRAMED = """
 const frame = document.createElement("iframe");
 Object.assign(frame, {allow: "loopback-network", srcdoc: "<p>"});
