@@ -217,6 +217,8 @@ def test_a_revoked_certificate_or_a_list_that_is_gone_signs_nothing(visitor: Vis
     try:
         lists.write_bytes(list_of((issue().signature.certificate,), timedelta(hours=1)))
         assert visitor.send(name, signature) == "signer_refused"
+        lists.write_bytes(list_of((), timedelta(hours=1), is_delta=True))
+        assert visitor.send(name, signature) == "signer_refused"
         lists.unlink()
         assert visitor.send(name, signature) == "signer_refused"
     finally:

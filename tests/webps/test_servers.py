@@ -89,6 +89,17 @@ async def test_a_revoked_card_is_refused_and_so_is_every_card_without_a_list_of_
     assert portal.login(await token_of(cardd, portal.challenge()))[0] == "out"
 
 
+async def test_a_list_of_changes_is_none_and_of_two_lists_the_newer_counts(portal: Portal) -> None:
+    card, lists = issue().authentication, portal.folder / "lists.pem"
+    lists.write_bytes(list_of((), timedelta(hours=1), is_delta=True))
+    assert portal.login(forged(portal.challenge(), card))[0] == "out"
+    whole = [list_of((), timedelta(hours=1)), list_of((card.certificate,), timedelta(0))]
+    for both in (whole, whole[::-1]):
+        lists.write_bytes(b"".join(both))
+        told = portal.login(forged(portal.challenge(), card))
+        assert (told[0], "revoked" in told[1]) == ("out", True)
+
+
 async def test_a_list_that_another_signed_counts_for_nothing(portal: Portal, cardd: Workstation) -> None:
     of_another = list_of((), timedelta(hours=1), rsa.generate_private_key(65537, 2048))
     (portal.folder / "lists.pem").write_bytes(of_another)

@@ -49,11 +49,14 @@ def list_of(
     age: timedelta,
     key: rsa.RSAPrivateKey | None = None,
     life: timedelta = timedelta(hours=2),
+    *,
+    is_delta: bool = False,
 ) -> bytes:
-    """The list of the cards' authority, in PEM; ``key`` is another's, who signed it."""
+    """The list of the cards' authority, in PEM, or one of changes; ``key`` is another's, who signed it."""
     by = ListMaker(persons().certificate.subject, key or persons().key)
     since = {found.public_bytes(Encoding.DER): datetime.now(UTC) - timedelta(days=1) for found in revoked}
-    der = revocation_list(by, since, age=age, life=life)
+    more = [x509.DeltaCRLIndicator(1)] if is_delta else []
+    der = revocation_list(by, since, age=age, life=life, more=more)
     return x509.load_der_x509_crl(der).public_bytes(Encoding.PEM)
 
 

@@ -8,6 +8,7 @@ import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.security.Signature;
+import java.security.cert.CRL;
 import java.security.cert.CertPathValidator;
 import java.security.cert.CertStore;
 import java.security.cert.CertificateFactory;
@@ -15,11 +16,14 @@ import java.security.cert.CollectionCertStoreParameters;
 import java.security.cert.PKIXParameters;
 import java.security.cert.PKIXRevocationChecker;
 import java.security.cert.TrustAnchor;
+import java.security.cert.X509CRL;
 import java.security.cert.X509Certificate;
 import java.security.interfaces.RSAPublicKey;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -37,6 +41,8 @@ public final class WebEid {
     private static final String CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
     private static final int NON_REPUDIATION = 1; // the bit of KeyUsage
     private static final int LIST_MAX = 4; // certificates in a token's list
+    // deltaCRLIndicator, issuingDistributionPoint, authorityKeyIdentifier
+    private static final List<String> LIST_KINDS = List.of("2.5.29.27", "2.5.29.28", "2.5.29.35");
     private static final Set<String> CRYPTO_ALGORITHMS = Set.of("ECC", "RSA");
     private static final Set<String> HASH_FUNCTIONS = Set.of(
             "SHA-224", "SHA-256", "SHA-384", "SHA-512", "SHA3-224", "SHA3-256", "SHA3-384", "SHA3-512");
@@ -240,10 +246,18 @@ public final class WebEid {
     private static void checkRevocation(PKIXParameters parameters, CertPathValidator validator, Trust trust)
             throws GeneralSecurityException, IOException {
         CertificateFactory factory = CertificateFactory.getInstance("X.509");
+        Map<List<Object>, X509CRL> newest = new HashMap<>(); // of two of one kind Java might take the older
         try (InputStream file = Files.newInputStream(trust.lists())) {
-            CollectionCertStoreParameters lists = new CollectionCertStoreParameters(factory.generateCRLs(file));
-            parameters.addCertStore(CertStore.getInstance("Collection", lists));
+            for (CRL read : factory.generateCRLs(file)) {
+                X509CRL list = (X509CRL) read;
+                List<String> kind = LIST_KINDS.stream()
+                        .map(oid -> Arrays.toString(list.getExtensionValue(oid))).toList();
+                newest.merge(List.of(list.getIssuerX500Principal(), kind), list,
+                        (one, other) -> one.getThisUpdate().after(other.getThisUpdate()) ? one : other);
+            }
         }
+        CollectionCertStoreParameters lists = new CollectionCertStoreParameters(newest.values());
+        parameters.addCertStore(CertStore.getInstance("Collection", lists));
         PKIXRevocationChecker revocation = (PKIXRevocationChecker) validator.getRevocationChecker();
         revocation.setOptions(EnumSet.of(
                 PKIXRevocationChecker.Option.PREFER_CRLS, PKIXRevocationChecker.Option.NO_FALLBACK));

@@ -13,7 +13,7 @@ import {holderOf, Refused} from "./web-eid.mjs";
 const SIGNATURE_MAX = 65_536; // bytes
 const TIME_MAX = 10_000; // milliseconds
 const AS_CADES = ["-verify", "-cades", "-binary", "-inform", "DER", "-out", devNull];
-const BY_TRUSTED = ["-partial_chain", "-purpose", "smimesign", "-auth_level", "2", "-crl_check"];
+const BY_TRUSTED = ["-partial_chain", "-purpose", "smimesign", "-auth_level", "2", "-crl_check", "-extended_crl"];
 // what openssl lets pass, as it prints it; it looks for the certificate's name only where there are signed attributes
 const FAULTS = [
   [/^ *signedAttrs:\s*<ABSENT>/m, "no CAdES"],

@@ -16,7 +16,7 @@ SIGNATURE_MAX = 65_536  # bytes
 TIME_MAX = 10  # seconds
 DIGESTS = ("sha256", "sha384", "sha512")
 AS_CADES = ("-verify", "-cades", "-binary", "-inform", "DER", "-out", os.devnull)
-BY_TRUSTED = ("-partial_chain", "-purpose", "smimesign", "-auth_level", "2", "-crl_check")
+BY_TRUSTED = ("-partial_chain", "-purpose", "smimesign", "-auth_level", "2", "-crl_check", "-extended_crl")
 
 
 class SignerRefused(Refused):

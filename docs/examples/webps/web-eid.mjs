@@ -18,7 +18,8 @@ const ALGORITHMS = {
   paddingScheme: ["NONE", "PKCS1.5", "PSS"],
 };
 const BY_OPENSSL = ["verify", "-partial_chain", "-auth_level", "2"];
-const FOR_LOGIN = ["-purpose", "sslclient", "-crl_check"];
+// without -extended_crl openssl takes a list of changes (delta) for a whole one
+const FOR_LOGIN = ["-purpose", "sslclient", "-crl_check", "-extended_crl"];
 
 /** The token proves nothing; the reason is for the portal's log, not for the page. */
 export class Refused extends Error {}

@@ -32,7 +32,8 @@ ALGORITHMS = {
 CERTIFICATE_MAX = 16_384  # bytes
 LIST_MAX = 4  # certificates in a token's list
 BY_OPENSSL = ("openssl", "verify", "-partial_chain", "-auth_level", "2")
-FOR_LOGIN = ("-purpose", "sslclient", "-crl_check")
+# without -extended_crl openssl takes a list of changes (delta) for a whole one
+FOR_LOGIN = ("-purpose", "sslclient", "-crl_check", "-extended_crl")
 
 
 class Refused(Exception):
