@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox first-day demo demo-web test attack coverage check texts screenshots man packages bench fuzz lock clean
+.PHONY: help setup sandbox first-day demo demo-web test trial attack coverage check texts screenshots man packages bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -48,11 +48,13 @@ check: setup ## format, lint, types, layers, small rules, translations; changes 
 	@$(RUN) tests.repository.rules
 	@.venv/bin/python .make/texts.py check
 	@.venv/bin/python .make/errors_page.py check
+	@.venv/bin/python .make/doctor_pages.py check
 
-texts: setup ## bring the French .po files and docs/errors.md to the sentences of the code; all texts, whole, into build/
+texts: setup ## bring the French .po files, and the pages made of them, to the sentences of the code; all texts, whole, into build/
 	@.venv/bin/python .make/texts.py update
 	@.venv/bin/python .make/texts.py compile
 	@.venv/bin/python .make/errors_page.py update
+	@.venv/bin/python .make/doctor_pages.py update
 	@$(RUN) tests.rig.in_context build
 
 screenshots: setup ## the pictures of docs/images, of a simulated workstation in Chromium
@@ -64,6 +66,9 @@ man: setup ## the man pages, in English and French, and the completions of bash,
 
 packages: setup ## what is installed elsewhere, into dist/: the wheels, and the libraries for makers
 	@.make/packages.sh
+
+trial: setup ## twelve breakages drawn at random, each on a workstation that is well: what doctor's first line says; ARGS="--seed 7"
+	@$(RUN) tests.cli.blind_trial $(ARGS)
 
 attack: setup ## the attacks of the threat model, each held or not; minutes; ARGS="preconnect page" chooses some
 	@$(RUN) tests.attacks $(ARGS)

@@ -96,7 +96,8 @@ def _connected(path: str | None = None) -> dict[int, int]:
     """Return the connections to pcscd, or to another socket: each program's end, by its inode, and whose it is."""
     path = path or os.environ.get(SOCKET_NAME, SOCKET)
     sockets = {one.inode: one for one in _unix_sockets()}
-    ends = {one.peer for one in sockets.values() if one.path == path and one.peer}
+    paths = {path, str(Path(path).resolve())}  # a socket has the name that it was given where it was made
+    ends = {one.peer for one in sockets.values() if one.path in paths and one.peer}
     return {inode: sockets[inode].uid for inode in ends & sockets.keys()}
 
 

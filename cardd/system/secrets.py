@@ -124,9 +124,9 @@ def keyring_of() -> KeyringFound:
     """Return the keyring that would be used; it is asked for no secret, and its user for nothing."""
     ring, trusted = _rings()
     if not trusted:
-        return KeyringFound(_name(ring), type(ring).__module__ not in NONE, encrypts=False, is_locked=False)
+        return KeyringFound(str(ring.name), type(ring).__module__ not in NONE, encrypts=False, is_locked=False)
     is_locked = type(trusted[0]).__module__ == SECRET_SERVICE and _is_locked()
-    return KeyringFound(_name(trusted[0]), exists=True, encrypts=True, is_locked=is_locked)
+    return KeyringFound(str(trusted[0].name), exists=True, encrypts=True, is_locked=is_locked)
 
 
 def _is_locked() -> bool:

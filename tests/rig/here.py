@@ -21,6 +21,11 @@ atexit.register(shutil.rmtree, _directory, ignore_errors=True)
 
 def use_here(pcscd: Pcscd) -> None:
     """Let this process's PC/SC calls go to this pcscd from now on; it need not run yet."""
+    use_socket(pcscd.socket)
+
+
+def use_socket(path: Path) -> None:
+    """Let them go to whatever is at this path."""
     os.environ["PCSCLITE_CSOCK_NAME"] = str(_link)
     _link.unlink(missing_ok=True)
-    _link.symlink_to(pcscd.socket)
+    _link.symlink_to(path)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
+
+import secretstorage
 
 from tests.rig.logind import Bus
 
@@ -33,6 +36,9 @@ class Keyring:
         """Start both; secrets can be kept when this returns."""
         (self.files / "run").mkdir(mode=0o700, parents=True)
         self._bus.start()
+        self._begin()
+
+    def _begin(self) -> None:
         self._process = subprocess.Popen(
             ["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"],
             env={**os.environ, **self.environment},
@@ -48,13 +54,26 @@ class Keyring:
             assert monotonic() < deadline, "the Secret Service does not come"
             sleep(0.02)
 
+    def lock(self) -> None:
+        """Lock what is kept, as a desktop does that was entered without a password; for this process's bus."""
+        with closing(secretstorage.dbus_init()) as connection:
+            secretstorage.get_default_collection(connection).lock()
+
+    def unlock(self) -> None:
+        """Unlock it, as a login with the password does: by a daemon that begins anew."""
+        self._end()
+        self._begin()
+
     def stop(self) -> None:
         """Stop both."""
+        self._end()
+        self._bus.stop()
+
+    def _end(self) -> None:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(LIMIT)
             self._process = None
-        self._bus.stop()
 
     def _answers(self) -> bool:
         ask = ["dbus-send", f"--bus={self.environment['DBUS_SESSION_BUS_ADDRESS']}", "--print-reply"]

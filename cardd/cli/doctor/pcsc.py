@@ -27,6 +27,7 @@ SMART_CARD = "0b"  # USB's class of interfaces
 VERSION = 0x11
 _HEADER, _VERSION = struct.Struct("=II"), struct.Struct("=iiI")
 ASK_LIMIT = 1.0  # seconds
+START_LIMIT = 2.5  # seconds, for a Python that loads the library
 ESTABLISH = "from smartcard import scard; scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)"
 
 POLKIT_ACTION = "usr/share/polkit-1/actions/org.debian.pcsc-lite.policy"
@@ -120,7 +121,8 @@ def _spoken_by_pcscd(path: Path) -> str | None:
             probe.settimeout(ASK_LIMIT)
             probe.connect(str(path))
             probe.sendall(asked)
-            major, minor, _ = _VERSION.unpack(probe.recv(_VERSION.size, socket.MSG_WAITALL))
+            with probe.makefile("rb") as answer:
+                major, minor, _ = _VERSION.unpack(answer.read(_VERSION.size))
     except (OSError, struct.error):
         return None
     return f"{major}:{minor}"
@@ -132,16 +134,15 @@ def _spoken_by_library() -> str | None:
         path = f"{place}/pcscd.comm"
         listener.bind(path)
         listener.listen(1)
-        listener.settimeout(ASK_LIMIT)
+        listener.settimeout(START_LIMIT)
         with subprocess.Popen(  # noqa: S603 - this Python, a fixed program
             [sys.executable, "-c", ESTABLISH], env={**os.environ, SOCKET_NAME: path}, stderr=subprocess.DEVNULL
         ) as library:
             try:
                 connection, _ = listener.accept()
-                with connection:
-                    connection.settimeout(ASK_LIMIT)
-                    said = connection.recv(_HEADER.size + _VERSION.size, socket.MSG_WAITALL)
-                major, minor, _ = _VERSION.unpack_from(said, _HEADER.size)
+                connection.settimeout(ASK_LIMIT)
+                with connection, connection.makefile("rb") as said:
+                    _, (major, minor, _) = said.read(_HEADER.size), _VERSION.unpack(said.read(_VERSION.size))
             except (OSError, struct.error):
                 return None
             finally:
@@ -223,7 +224,7 @@ DRIVER_MISSING = failure(
     N_("A smart card reader is plugged in ({device}), and pcscd has no driver for USB readers."),
     N_("Install it: “apt install libccid”, then restart pcscd: “systemctl restart pcscd”."),
 )
-DRIVER_UNSUITED = warning(
+DRIVER_UNSUITED = failure(
     "driver.unsuited",
     N_("A smart card reader is plugged in ({device}), and pcscd does not show it: its driver does not know it."),
     N_(

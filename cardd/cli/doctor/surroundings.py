@@ -37,6 +37,7 @@ PCSC_LIMIT = 2.5  # seconds
 ANSWER_LIMIT = 2.5  # seconds, for the daemon
 HELD_LIMIT = 2.0  # seconds for which another program may hold the card
 READ_LIMIT = 25.0  # seconds for some thirty commands
+CLOSE_LIMIT = 0.2  # seconds; what waits for a card that another program holds is left behind
 STA_UNSYNC = 0x0040
 
 
@@ -225,7 +226,7 @@ class Surroundings:
         try:
             return await reader.run(job, timeout=seconds)
         finally:
-            await reader.close()
+            await reader.close(timeout=CLOSE_LIMIT)
 
 
 def is_usable(kind: CardKind) -> bool:
