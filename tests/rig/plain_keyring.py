@@ -14,6 +14,9 @@ class PlainKeyring(KeyringBackend):
 
     priority = -1  # type: ignore[assignment] # never found, only chosen; a property in the library, a number in its manual
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
     def get_password(self, service: str, username: str) -> str | None:
         """Read the file."""
         held: dict[str, str] = json.loads(self._file.read_text()) if self._file.exists() else {}
