@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from cardd.core.card_transaction import CardTransaction, HolderVerification, InPieces, Progress, Turns, Work
+from cardd.core.fair_lock import FairLock
 from cardd.core.pin_guard import PinGuard
 from cardd.driver import Card
 from cardd.errors import CarddError, CardRemoved, CardTimeout, InternalError
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class CardAccess:
-    """One inserted card, shared by every session and request, one at a time and in order.
+    """One inserted card, shared by every session and request, one at a time: callers in turns, each one's in order.
 
     After a login of ours the tries are known to be whole for ``tries_known`` seconds; later they are read before a held
     PIN is sent. ``linger`` is how many seconds after its last use a card that no session needs stays connected to.
@@ -70,7 +71,7 @@ class CardAccess:
         self._timeout = timeout
         self._replaced = replaced
         self._admit = admit
-        self._lock = asyncio.Lock()
+        self._lock = FairLock()
         self._timer: asyncio.TimerHandle | None = None
         self._background = Background()
         self._gone: Callable[[], CarddError] | None = None
@@ -195,7 +196,7 @@ class CardAccess:
 
     async def logout(self, session: str) -> None:
         """End the transaction now if it holds this session's login; the card is given up soon if no other needs it."""
-        async with self._lock:
+        async with self._lock.turn(None):
             self._sessions.discard(session)
             if self._transaction.login == session:
                 await self._release_now()
@@ -212,7 +213,7 @@ class CardAccess:
     async def close(self) -> None:
         """Give the card back, de-authenticated, once the work under way has ended."""
         self._sessions.clear()
-        async with self._lock:
+        async with self._lock.turn(None):
             await self._give_back()
         self._gone = CardRemoved
         await self._disconnect()
@@ -229,23 +230,23 @@ class CardAccess:
         progress = Progress(work)
         is_over = False
         while not is_over:
-            async with self._turn():
+            async with self._turn((login.caller or login.session) if login else None):
                 is_over = await self._one_turn(answer, progress, login, timeout, reset=reset)
             self._tell_replaced()
             if login:
                 login = replace(login, accepted=True)  # by now: what follows is asked of nobody
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        self._queued += 1
+    async def _turn(self, caller: CallerKey | str | None) -> AsyncIterator[None]:
+        waiting = 1
+        self._queued += waiting
         try:
-            await self._lock.acquire()
+            async with self._lock.turn(caller):
+                self._queued -= waiting
+                waiting = 0
+                yield
         finally:
-            self._queued -= 1
-        try:
-            yield
-        finally:
-            self._lock.release()
+            self._queued -= waiting
 
     async def _one_turn(
         self,
@@ -307,7 +308,7 @@ class CardAccess:
             self._timer = loop.call_later(delay, lambda: self._background.start(self._end()))
 
     async def _end(self) -> None:
-        async with self._lock:
+        async with self._lock.turn(None):
             await self._give_back()
         self._tell_replaced()
 

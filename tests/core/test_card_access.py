@@ -101,6 +101,18 @@ async def test_another_sessions_request_finds_the_card_reset(lease: Lease) -> No
     assert lease.card.resets == resets + 1
 
 
+async def test_who_comes_with_many_requests_has_one_turn_before_each_other_caller_has_one(lease: Lease) -> None:
+    done: list[str] = []
+
+    async def used(session: str) -> None:
+        await lease.access.use(lambda _: done.append(session), lease.login(session))
+
+    await asyncio.gather(*(used("many") for _ in range(20)), used("one"), used("other"))
+
+    assert sorted(done[:4]) == ["many", "many", "one", "other"]
+    assert len(done) == 22
+
+
 async def test_a_request_without_login_cannot_use_anothers_login(lease: Lease) -> None:
     await lease.access.use(sign, lease.login("a"))
     with pytest.raises(PinRequired):
