@@ -114,6 +114,22 @@ def test_what_is_registered_for_a_flatpak_leads_nss_and_gnutls_to_the_card(
     assert pin.kind == "pin"
 
 
+def test_wget_logs_in_by_what_its_user_registered(boxed: Desk, server: tuple[Nginx, Pair], tmp_path: Path) -> None:
+    """In the sandbox a user runs it: p11-kit reads no user's file for root."""
+    needs("wget")
+    nginx, own = server
+    configuration = registered(tmp_path, Path(INSIDE)) / ".config"
+    said = boxed.says(
+        *sandboxed(boxed, "--ro-bind", own.certificate, "/run/authority.pem", "--ro-bind", "/etc/hosts", "/etc/hosts"),
+        *("--ro-bind", configuration, "/var/config", "--setenv", "XDG_CONFIG_HOME", "/var/config"),
+        *("wget", "-q", "-O", "-", "--ciphers=NORMAL:-VERS-TLS1.3", "--ca-certificate=/run/authority.pem"),
+        *(f"--certificate={of_card(CERTIFICATE)}", f"--private-key={of_card(KEY)}"),
+        f"https://localhost:{nginx.port}/who",
+    )
+
+    assert WHO in said
+
+
 def test_a_file_of_the_sandbox_has_no_name_and_cannot_be_remembered(
     boxed: Desk, server: tuple[Nginx, Pair], tmp_path: Path
 ) -> None:
