@@ -162,6 +162,16 @@ class Sessions(Part):
         """Count a use of the session, which puts off its end by idleness."""
         session.used = self.clock.monotonic()
 
+    def use(self, session: Session) -> bool:
+        """Return whether it is open, and count this as a use, which puts off its end."""
+        if not self.is_open(session):
+            return False
+        if reason := self._overdue(session):
+            self.close(session, reason)
+            return False
+        self.touch(session)
+        return True
+
     def is_open(self, session: Session) -> bool:
         """Return whether it has not ended; one that waits for the person has not."""
         return session.token in self._open

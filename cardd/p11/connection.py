@@ -23,6 +23,9 @@ from cardd.worker import Background
 if TYPE_CHECKING:
     from cardd.p11.server import P11Server
 
+# Of all connections: each takes what is in it before the loop reads for another one. asyncio's own way to read makes
+# room for 256 KiB at each call, which takes longer than most answers.
+READ = bytearray(32 * 1024)
 VERSION = 1  # the highest that is spoken here: of p11-kit 0.25
 UNANSWERED_MAX = 64  # calls; further ones are not looked at meanwhile
 UNSENT_MAX = 128 * 1024  # bytes of answers that the program does not take, and one answer more
@@ -33,7 +36,7 @@ HANDLERS: dict[str, Handler] = {call.name: getattr(Module, call.name) for call i
 log = logging.getLogger(__name__)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """Serves ``module`` to the program at the other end: None before it is known, and for one that is not served."""
 
     def __init__(self, server: P11Server) -> None:
@@ -84,8 +87,13 @@ class Connection(asyncio.Protocol):
         self._is_stuck = False
         self._line_up()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - asyncio's
+        """Return where the next bytes go."""
+        return READ
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take what came."""
+        data = memoryview(READ)[:nbytes]
         if not self._has_greeted:
             self._greet(data[0])
             data = data[1:]

@@ -1,13 +1,12 @@
 """A program's login with a card: one for all its processes and connections, asked for once, shared while it lives.
 
 The login is a session of the core, so that idleness, age, the card's removal and the status page's logout end it as any
-other; so does the screen's lock. Its token never leaves this module.
+other; so does the screen's lock. Nobody has its token.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -18,7 +17,7 @@ from cardd.core.programs import Programs
 from cardd.core.session import Session, SessionState
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
-from cardd.errors import CallerLeft, CarddError, ProgramRefused
+from cardd.errors import CallerLeft, ProgramRefused
 from cardd.identity.card_login import CpxLogins
 from cardd.identity.csa import CsaLogins
 from cardd.model import Caller, CallerKey
@@ -41,7 +40,7 @@ class Keys:
 class _Login:
     """One login: under way, or open; ``presence`` is who waits for it."""
 
-    task: asyncio.Task[tuple[Session, str]]
+    task: asyncio.Task[Session]
     presence: Presence = field(default_factory=lambda: Presence(0))
 
 
@@ -63,33 +62,33 @@ class ProgramLogins(Part):
         """
         place = (program.key, card.id)
         while True:
-            if session := self._open_one(place):
+            if session := self.open_one(program, card):
                 return session
             login = self._logins.get(place) or self._begin(place, program, card)
             try:
                 with login.presence.joined(presence):
-                    return (await asyncio.shield(login.task))[0]
+                    return await asyncio.shield(login.task)
             except CallerLeft:  # the last one who waited before us has gone, and the dialog with them
                 if presence.is_left:
                     raise
 
-    def _open_one(self, place: Place) -> Session | None:
+    def open_one(self, program: Caller, card: InsertedCard) -> Session | None:
         """Return the session of a login that is open, and note that it is used."""
-        login = self._logins.get(place)
+        login = self._logins.get((program.key, card.id))
         if login is None or not login.task.done():
             return None
-        session, token = login.task.result()
-        with contextlib.suppress(CarddError):
-            self._sessions.authenticate(token, session.caller.id, session.caller.peer.uid)
-            if session.state is not SessionState.LOCKED:
-                return session
+        session = login.task.result()
+        if not self._sessions.use(session):
+            return None
+        if session.state is SessionState.LOCKED:
             self._sessions.close(session, "locked")
-        return None
+            return None
+        return session
 
     def is_open(self, program: Caller, card: InsertedCard) -> bool:
         """Return whether the program is logged in."""
         login = self._logins.get((program.key, card.id))
-        return login is not None and login.task.done() and self._sessions.is_open(login.task.result()[0])
+        return login is not None and login.task.done() and self._sessions.is_open(login.task.result())
 
     def join(self, program: Caller, card: InsertedCard) -> None:
         """Note that one more connection of the program has logged in by itself."""
@@ -103,7 +102,7 @@ class ProgramLogins(Part):
             return
         del self._users[place]
         if ends and self.is_open(program, card):
-            self._sessions.close(self._logins[place].task.result()[0], "logout")
+            self._sessions.close(self._logins[place].task.result(), "logout")
 
     def session_locked(self, session: Session) -> None:
         """End a login whose user's screen was locked."""
@@ -130,12 +129,14 @@ class ProgramLogins(Part):
         task.add_done_callback(lambda done: self._ended(place, done))
         return login
 
-    async def _open(self, program: Caller, card: InsertedCard) -> tuple[Session, str]:
+    async def _open(self, program: Caller, card: InsertedCard) -> Session:
         if await self._csa.owns(card):
-            return await self._csa.open_for_program(program)
-        return await self._cpx.open(program, card.id)
+            session, _ = await self._csa.open_for_program(program)
+        else:
+            session, _ = await self._cpx.open(program, card.id)
+        return session
 
-    def _ended(self, place: Place, done: asyncio.Task[tuple[Session, str]]) -> None:
+    def _ended(self, place: Place, done: asyncio.Task[Session]) -> None:
         """Forget a login that came to nothing: the next use asks anew."""
         has_failed = done.cancelled() or done.exception() is not None
         if has_failed and place in self._logins and self._logins[place].task is done:
@@ -148,4 +149,4 @@ class ProgramLogins(Part):
         login = self._logins.get(place)
         if login is None or not login.task.done() or login.task.cancelled() or login.task.exception():
             return None
-        return place if login.task.result()[0] is session else None
+        return place if login.task.result() is session else None

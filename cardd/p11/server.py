@@ -144,7 +144,7 @@ class P11Server(Part):
         program = Caller(CallerKind.LOCAL, name, name, f"urn:cardd:{name}", peer)
         return Module(program, self._tokens, ProgramUses(self._keys, program, presence))
 
-    def _protocol(self) -> asyncio.Protocol:
+    def _protocol(self) -> asyncio.BufferedProtocol:
         from cardd.p11.connection import Connection  # noqa: PLC0415 - with the first program
 
         return Connection(self)

@@ -148,6 +148,8 @@ class ProgramUses:
         """Return the session of a program that may do this, after the PIN's dialog too: some are shut out meanwhile."""
         is_lasting = self._file is not None and self._file.is_lasting
         await self._every.programs.admit(program, wanted, is_lasting=is_lasting)
+        if open_one := self._every.logins.open_one(program, card):
+            return open_one
         session = await self._session(program, card)
         await self._every.programs.admit(program, wanted, is_lasting=is_lasting)
         return session

@@ -59,7 +59,7 @@ class Frames:
         self._dropping = 0
         self._dropped_tag = 0
 
-    def add(self, data: bytes) -> None:
+    def add(self, data: bytes | memoryview) -> None:
         """Take what came."""
         self._received += data
 
