@@ -17,13 +17,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import keyring
 
 from cardd.cli.doctor.surroundings import Surroundings
 from cardd.system.pcsc_clients import clients
+from cardd_simulators.cards.behaviour import behaving
 from tests.cli.practice import Practice
 from tests.cli.test_records import change_row
 from tests.rig import other_program
@@ -31,7 +32,7 @@ from tests.rig.here import use_here, use_socket
 from tests.rig.oidc.pki import Authority
 from tests.rig.plain_keyring import PlainKeyring
 from tests.rig.ports import free_port
-from tests.rig.simulator import issue, simulated_card, wait_for_card
+from tests.rig.simulator import simulated_card, wait_for_card
 from tests.rig.vcard import MUTE_ATR, VirtualCard
 from tests.rig.waiting import eventually_here
 
@@ -93,11 +94,11 @@ def wrong_configuration(practice: Practice, directory: Path) -> Iterator[Surroun
 
 
 @contextmanager
-def small_disk(directory: Path, *options: str) -> Iterator[Path]:
-    """A disk with no room."""
+def small_disk(directory: Path, *options: str, size: str = "64k") -> Iterator[Path]:
+    """A disk with hardly any room."""
     place = directory / "disk"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(("size=64k", *options)), "none", place], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join((f"size={size}", *options)), "none", place], check=True)
     try:
         yield place
     finally:
@@ -385,9 +386,11 @@ def blocked(practice: Practice, directory: Path) -> Iterator[Surroundings]:
 
 @breakage("certificates.expired")
 def expired(practice: Practice, directory: Path) -> Iterator[Surroundings]:
-    """The card is of yesterday, for it is the day after its end."""
-    end = issue().authentication.certificate.not_valid_after_utc
-    yield replace(practice.surroundings(directory), now=lambda: end + timedelta(days=1))
+    """The card has ended."""
+    with without_card(practice):
+        practice.put_in(simulated_card(behaviour=behaving(["expired"])))
+        yield practice.surroundings(directory)
+        practice.take_out()
 
 
 @breakage("held.program")
@@ -421,14 +424,12 @@ def orphan(*command: str, said: bytes) -> Iterator[None]:
         [*ORPHAN, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as started:
         assert started.stdout
-        assert started.stderr
-        pid = int(started.stderr.readline())
         assert started.stdout.readline() == said
         started.wait()
         yield
         assert started.stdin
         started.stdin.close()
-        eventually_here(lambda: not Path(f"/proc/{pid}").exists())
+        started.stdout.read()  # until it has ended
 
 
 # --- beside cardd
@@ -498,9 +499,10 @@ def no_agent(practice: Practice, directory: Path) -> Iterator[Surroundings]:
 
 @breakage("agent.unconnected")
 def lost_agent(practice: Practice, directory: Path) -> Iterator[Surroundings]:
-    """The agent looks for the daemon elsewhere."""
-    with as_installed(practice), agent(practice, directory / "none.sock"):
-        yield practice.surroundings(directory)
+    """The agent's socket is not where the configuration says."""
+    place = directory / "none.sock"
+    with as_installed(practice), agent(practice, place):
+        yield practice.surroundings(directory, {"listen": {"agent_socket": place}})
 
 
 @breakage("second_agent.refused")

@@ -18,6 +18,7 @@ from cardd.cli.doctor.surroundings import Surroundings
 from cardd.cli.program_places import client, personal
 from cardd.cli.registering import Registration
 from cardd.config.reference import toml
+from cardd.system.peer import processes
 from cardd_simulators.cards.card import SimulatedCard
 from tests.cli.station import Station
 from tests.rig.daemon import DaemonProcess
@@ -76,10 +77,17 @@ class Practice:
         self.station.wait_for_cards(0)
 
     def surroundings(self, directory: Path, sections: Sections | None = None) -> Surroundings:
-        """Return what doctor looks at: all of it real, but for the clock's service, which is the machine's."""
+        """Return what doctor looks at: all real; the time service and processes of others are the machine's."""
         return Surroundings(
-            self.configured(directory, sections or {}), usb=directory / "usb", synchronised=lambda: True
+            self.configured(directory, sections or {}),
+            usb=directory / "usb",
+            synchronised=lambda: True,
+            processes=self._processes,
         )
+
+    def _processes(self) -> list[int]:
+        """Return the processes of this practice: other tests run programs on this machine too."""
+        return [pid for pid in processes() if f"HOME={self.home}\0".encode() in _environment_of(pid)]
 
 
 @contextmanager
@@ -100,13 +108,20 @@ def practising(directory: Path) -> Iterator[Practice]:
             os.environ.pop(name, None)
         os.environ |= {**around.environment, "HOME": str(home)}
         use_here(pcscd)
-        keyring.set_keyring(SecretService.Keyring())
+        keyring.set_keyring(SecretService.Keyring())  # type: ignore[no-untyped-call]
         _register(directory, home)
         practice = Practice(
             Station(pcscd, daemon, pinentry, simulated_card()), home, around, ends.enter_context(ExitStack())
         )
         practice.put_in()
         yield practice
+
+
+def _environment_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # it has ended
+        return b""
 
 
 def _restore(environment: dict[str, str]) -> None:

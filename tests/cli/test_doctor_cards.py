@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cardd.cli.doctor.check import Level
-from cardd.cli.doctor.surroundings import PCSC_LIMIT, Surroundings
+from cardd.cli.doctor.surroundings import Surroundings
 from cardd_simulators.cards.behaviour import behaving
 from tests.api.workbench import Workbench
 from tests.cli.doctor import code, result
@@ -81,16 +80,6 @@ async def test_readers_of_cardds_own_need_no_pcscd(stranger: User, tmp_path: Pat
     assert ran.returncode == 0, ran.stdout
     assert ran.stdout.count('"skipped.no_pcscd_needed"') == 4
     await bench.stop()
-
-
-def test_a_pcscd_that_hangs_does_not_hang_doctor(stranger: User, tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as silent:
-        silent.bind(str(tmp_path / "silent"))
-        silent.listen(8)
-        started = datetime.now(UTC)
-        ran = nowhere(stranger, tmp_path / "silent")
-        assert datetime.now(UTC) - started < timedelta(seconds=PCSC_LIMIT + 20)
-    assert '"pcscd.hangs"' in ran.stdout
 
 
 async def test_readers_are_counted_and_named(pcscd: Pcscd, no_usb: Surroundings) -> None:

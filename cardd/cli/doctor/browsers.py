@@ -11,7 +11,6 @@ from cardd.cli.policies import Policies, Standing
 from cardd.cli.program_places import client, machine, personal, snaps
 from cardd.i18n import N_
 from cardd.system.browsers import ANY, executable, installed, is_installed, wanted
-from cardd.system.peer import processes
 
 BROWSERS_OK = ok("browsers.ok", N_("Pages may call from {browsers}."))
 BROWSERS_ANY = warning(
@@ -39,7 +38,7 @@ def browsers(surroundings: Surroundings) -> Finding:
         return BROWSERS_ANY()
     patterns = wanted(configured)
     files, names = installed(patterns), {Path(pattern).name for pattern in patterns}
-    for program in map(executable, processes()):
+    for program in map(executable, surroundings.processes()):
         if Path(program.path).name in names and not is_installed(program, files):
             return BROWSERS_UNKNOWN(program=program.path)
     return BROWSERS_OK(browsers=", ".join(sorted(files.values()))) if files else BROWSERS_NONE()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
+from cardd.agent.agent import SOCKET
 from cardd.agent.assuan import Assuan, Refusal
 from cardd.agent.pinentry import conversation, exposed_pinentry, find_pinentry
 from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
@@ -42,7 +44,7 @@ def agent(surroundings: Surroundings) -> Finding:
     path, connected = _agents(surroundings)
     if connected:
         return AGENT_OK(pid=min(connected))
-    if running := sorted(_running()):
+    if running := sorted(_running(path)):
         return AGENT_UNCONNECTED(pid=running[0], path=str(path))
     return AGENT_ABSENT()
 
@@ -57,8 +59,8 @@ SECOND_AGENT_REFUSED = warning(
 
 def second_agent(surroundings: Surroundings) -> Finding:
     """Check whether another program of this user would be the agent too."""
-    _, connected = _agents(surroundings)
-    running = _running()
+    path, connected = _agents(surroundings)
+    running = _running(path)
     refused = sorted(running.keys() - connected)
     if connected and refused:
         return SECOND_AGENT_REFUSED(pid=refused[0], program=running[refused[0]])
@@ -84,20 +86,26 @@ def person() -> int:
     return int(told) if told.isdecimal() else os.getuid()
 
 
-def _running() -> dict[int, str]:
-    """Return the agents of this user that run, each with its command line's program."""
-    return dict(_looking_alike())
-
-
-def _looking_alike() -> Iterator[tuple[int, str]]:
+def _running(path: Path) -> dict[int, str]:
+    """Return the agents of this user that run for this socket, each with what its command line calls it."""
+    found = {}
     for pid in processes():
         with contextlib.suppress(OSError):
             if (PROC / str(pid)).stat().st_uid != person():
                 continue
-            said = (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            said = (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
             name = next((part for part in said[:3] if Path(part).name in AGENTS), None)
-            if name:
-                yield pid, name
+            if name and _socket_in(said) == str(path):
+                found[pid] = name
+    return found
+
+
+def _socket_in(said: Sequence[str]) -> str:
+    """Return the agents' socket that a command line names; the usual one where it names none."""
+    for before, part in pairwise(said):
+        if before == "--socket":
+            return part
+    return next((part.partition("=")[2] for part in said if part.startswith("--socket=")), SOCKET)
 
 
 # --- the dialogs

@@ -13,7 +13,7 @@ from cardd.cli.doctor.surroundings import Surroundings, Unknowable
 from cardd.client import CarddClient
 from cardd.i18n import N_
 from cardd.system.pcsc_clients import clients
-from cardd.system.peer import PROC, processes, program_of
+from cardd.system.peer import PROC, program_of
 
 # --- other programs at the reader service
 
@@ -62,9 +62,9 @@ DESKTOP_MODULES_LOADED = warning(
 )
 
 
-def desktop_modules(_: Surroundings) -> Finding:
+def desktop_modules(surroundings: Surroundings) -> Finding:
     """Check whether services of this desktop have loaded PKCS#11 modules that speak to cards themselves."""
-    for pid in processes():
+    for pid in surroundings.processes():
         for module in _modules_of(pid):
             return DESKTOP_MODULES_LOADED(program=f"{program_of(pid) or '?'} ({pid})", module=module)
     return DESKTOP_MODULES_OK()

@@ -30,6 +30,7 @@ from cardd.pcsc.winscard import EventState, ReaderState, WinScard
 from cardd.ports import Connection
 from cardd.sandbox import Offer, offer
 from cardd.system.pcsc_clients import holder
+from cardd.system.peer import processes
 
 T = TypeVar("T")
 
@@ -131,6 +132,7 @@ class Surroundings:
     sandbox: Callable[[], Offer] = offer
     unit: Callable[[], Mapping[str, str] | None] = unit_properties
     kernel_log: Callable[[], list[str] | None] = kernel_log
+    processes: Callable[[], list[int]] = processes
 
     def __post_init__(self) -> None:
         """Begin with nothing looked at."""

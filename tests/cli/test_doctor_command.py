@@ -1,0 +1,195 @@
+"""``cardctl doctor`` as it is typed: its first line, its time, its exit status, and what ``--fix`` does."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from cardd.cli.doctor import CHECKS, MODULES, outcomes
+from cardd.cli.doctor.check import Check, Finding, Level, failure, ok, warning
+from cardd.cli.doctor.examining import cause, examine
+from cardd.cli.doctor.surroundings import Surroundings
+from tests.cli.doctor import configured
+from tests.cli.station import User
+from tests.rig.here import use_socket
+from tests.rig.ports import free_port
+from tests.rig.terminal import Terminal
+
+LIMIT = 5.0  # seconds, for all checks
+
+
+def open_state(directory: Path) -> Path:
+    """A configuration whose state directory anybody may change."""
+    state = directory / "state"
+    state.mkdir()
+    state.chmod(0o777)
+    file = directory / "doctor.toml"
+    file.write_text(f'[state]\ndirectory = "{state}"\n')
+    return file
+
+
+def test_the_first_line_has_the_cause_its_code_and_the_remedy(stranger: User) -> None:
+    environment = {**stranger.environment, "PCSCLITE_CSOCK_NAME": "/nowhere/pcscd.comm"}
+    command = stranger.command(
+        "doctor", "pcscd", "reader", "desktop", "--lang", "fr", "--socket", "/nowhere/cardd.sock"
+    )
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    first, remedy, empty, *rest = ran.stdout.splitlines()
+    assert first.startswith("ÉCHEC  Service des lecteurs")
+    assert first.endswith("pcscd ne fonctionne pas. [pcscd.absent]")
+    assert remedy.startswith("→ Installez-le")
+    assert empty == ""
+    assert len(rest) == 4
+    assert ran.returncode == 1
+
+
+def test_where_nothing_is_wrong_the_first_line_says_so(stranger: User) -> None:
+    ran = stranger.run("doctor", "config", "desktop")
+    assert (ran.status, ran.out.splitlines()[0]) == (0, "Nothing is wrong, as far as can be seen.")
+
+
+def test_a_warning_is_a_failure_where_that_is_wanted(stranger: User, tmp_path: Path) -> None:
+    port = configured(tmp_path, f"[listen]\ntcp = {free_port()}\n").config_file
+    assert port
+    assert stranger.run("doctor", "port", "config", "--config", port).status == 0
+    ran = stranger.run("doctor", "port", "config", "--config", port, "--strict", "--json")
+    assert (ran.status, ran.json["cause"], ran.json["warnings"]) == (1, "port.free", 1)
+
+
+async def test_one_that_hangs_or_breaks_keeps_no_other_from_its_end(tmp_path: Path) -> None:
+    """A hanging call of a library blocks its thread, and no timeout reaches into it."""
+    never = threading.Event()
+
+    def hangs(_: Surroundings) -> Finding:
+        never.wait()
+        raise AssertionError
+
+    def breaks(_: Surroundings) -> Finding:
+        raise KeyError("of its own")
+
+    checks = {**CHECKS, "hangs": Check("", hangs), "breaks": Check("", breaks)}
+    began = time.monotonic()
+    results = await examine(checks, ["hangs", "breaks", "config", "disk"], configured(tmp_path, ""), limit=0.5)
+    assert time.monotonic() - began < 2.0
+    assert [result.code for result in results] == ["late", "fault", "config.ok", "disk.ok"]
+    never.set()
+
+
+async def test_everything_that_hangs_at_once_takes_less_than_five_seconds(tmp_path: Path) -> None:
+    """pcscd, the daemon's socket and port, and the proxy take connections, and say nothing."""
+    with ExitStack() as silent:
+        for name in ("pcscd.comm", "cardd.sock"):
+            listener = silent.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(str(tmp_path / name))
+            listener.listen(64)
+        ports = [silent.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(2)]
+        use_socket(tmp_path / "pcscd.comm")
+        text = f'[listen]\ntcp = {ports[0]}\nsocket = "{tmp_path}/cardd.sock"\n[network]\nproxy = "http://127.0.0.1:{ports[1]}"\n'
+        began = time.monotonic()
+        results = await examine(CHECKS, CHECKS, configured(tmp_path, text))
+        assert time.monotonic() - began < LIMIT
+    codes = {result.name: result.code for result in results}
+    assert (codes["pcscd"], codes["socket"], codes["port"]) == ("pcscd.hangs", "socket.silent", "port.taken")
+    assert codes["certificates"] == "skipped.no_pcscd"
+    assert sum(result.level is Level.OK for result in results) >= 8
+
+
+def told(code: str, *, minor: bool = False, fails: bool = False) -> Check:
+    """A check that finds this."""
+    outcome = (failure if fails else warning)(code, "S.", "R.", is_minor=minor)
+    return Check("", lambda _: outcome())
+
+
+async def test_the_cause_is_the_first_failure_else_the_first_warning_that_matters() -> None:
+    checks = {
+        "fine": Check("", lambda _: ok("fine.ok", "S.")()),
+        "asks": told("asks.minor", minor=True),
+        "warns": told("warns.first"),
+        "late": told("late", minor=True, fails=True),
+        "fails": told("fails.first", fails=True),
+        "fails_too": told("fails_too.second", fails=True),
+    }
+
+    async def first(*names: str) -> str | None:
+        found = cause(await examine(checks, names, Surroundings()))
+        return found.code if found else None
+
+    assert await first(*checks) == "fails.first"
+    assert await first("fine", "asks", "warns") == "warns.first"
+    assert await first("fine", "asks") == "asks.minor"
+    assert await first("late", "asks", "warns") == "late"
+    assert await first("fine") is None
+
+
+# --- fixes
+
+
+def test_a_fix_is_done_told_and_looked_at_again(stranger: User, tmp_path: Path) -> None:
+    file = open_state(tmp_path)
+    ran = stranger.run("doctor", "state", "--fix", "--yes", "--config", file)
+    assert ran.status == 0
+    assert f"Done: chmod go-w {tmp_path}/state" in ran.err
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o755
+    assert ran.out.startswith("ok")
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_done(stranger: User, tmp_path: Path) -> None:
+    ran = stranger.run("doctor", "state", "--fix", "--config", open_state(tmp_path), "--json")
+    assert ran.status == 1
+    assert "Not done without --yes: chmod go-w" in ran.err
+    [fix] = ran.rows("fixes")
+    assert (fix["code"], fix["is_done"]) == ("state.open", False)
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o777
+
+
+def test_the_person_is_asked_and_may_say_no(stranger: User, tmp_path: Path) -> None:
+    command = stranger.command("doctor", "state", "--fix", "--lang", "fr", "--config", open_state(tmp_path))
+    for answer, mode in (("\n", 0o777), ("o\n", 0o755)):
+        with Terminal(command, stranger.environment, watched=True) as terminal:
+            terminal.wait_for("(o/N)")
+            assert "chmod go-w" in terminal.screen
+            terminal.type(answer)
+            terminal.end()
+            assert ("Fait" in terminal.screen) is (mode == 0o755)
+        assert (tmp_path / "state").stat().st_mode & 0o777 == mode
+
+
+def test_a_fix_that_fails_is_told_with_its_reason(
+    stranger: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text('#!/bin/sh\necho "Unit $2 not found." >&2\nexit 5\n')
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    ran = stranger.run("doctor", "socket", "--fix", "--yes", "--json", "--socket", tmp_path / "none.sock")
+    assert (ran.status, ran.json["cause"]) == (1, "socket.absent")
+    [fix] = ran.rows("fixes")
+    assert (fix["is_done"], fix["command"]) == (False, "systemctl start cardd.socket")
+    assert fix["why"] == "Unit cardd.socket not found."
+
+
+def test_each_fix_is_a_command_of_this_system_or_our_own() -> None:
+    programs = {one.fix[0] for module in MODULES for one in outcomes(module) if one.fix}
+    assert programs == {"systemctl", "timedatectl", "chmod", "cardctl"}
+
+
+def test_whoever_watches_sees_how_far_it_is(stranger: User) -> None:
+    with Terminal(stranger.command("doctor", "--lang", "fr"), stranger.environment, watched=True) as terminal:
+        terminal.wait_for(f"examens sur {len(CHECKS)}")
+        out = terminal.end()
+    assert "examens sur" not in out
+    assert out.splitlines()[0].startswith(("ÉCHEC", "attention"))
+
+
+def test_every_code_is_told_once_and_belongs_to_a_check() -> None:
+    codes = [one.code for module in MODULES for one in outcomes(module)]
+    assert len(codes) == len(set(codes))
+    assert {code.partition(".")[0] for code in codes} == set(CHECKS)
+    assert len(CHECKS) >= 35

@@ -1,0 +1,243 @@
+"""Doctor's checks one at a time: what only part of a workstation can show, and what is good where it is there."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import keyring
+import pytest
+from keyring.backends import fail
+
+from cardd.cli.doctor.surroundings import Surroundings
+from cardd.cli.policies import Policies
+from cardd.config import Config, Csa
+from cardd.errors import PcscUnavailable
+from cardd.system.pcsc_clients import clients
+from cardd.system.peer import processes
+from tests.api.test_ecps_check import started
+from tests.api.workbench import Workbench
+from tests.cli.breakages import agent, as_installed, orphan, plug_in, small_disk, with_files
+from tests.cli.doctor import code, configured, result
+from tests.cli.practice import Practice, practising
+from tests.cli.test_doctor_service import EXAMINE, IMPORTS
+from tests.rig import other_program, other_user
+from tests.rig.here import use_socket
+from tests.rig.pcscd import Pcscd
+from tests.rig.ports import free_port
+from tests.rig.simulator import store
+from tests.rig.waiting import eventually_here
+
+pytestmark = other_user.needs_root
+
+
+@pytest.fixture(scope="module")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
+    with practising(tmp_path_factory.mktemp("practice")) as practice:
+        yield practice
+
+
+# --- the reader service
+
+
+async def test_what_stands_in_the_place_of_pcscds_socket_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    use_socket(tmp_path / "file")
+    assert await code("pcscd_socket") == "pcscd_socket.not_socket"
+    use_socket(tmp_path / "none")
+    assert await code("pcscd_socket") == "skipped.no_pcscd"
+
+
+def test_a_socket_of_pcscds_that_this_user_may_not_use_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    code = f"os.environ['PCSCLITE_CSOCK_NAME'] = '{tmp_path}/pcscd.comm'\n{EXAMINE}"
+    told = other_user.run(code, "pcscd_socket", tmp_path / "doctor.toml", imports=IMPORTS)
+    assert told.strip() == "pcscd_socket.refused"
+
+
+@pytest.mark.parametrize(
+    ("pcsc", "expected"),
+    [("8010006A", "pcscd.refused"), ("80100013", "pcscd.fault"), ("8010001D", "pcscd.absent")],
+)
+async def test_what_pcsc_answers_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pcsc: str, expected: str
+) -> None:
+    surroundings = Surroundings(base=tmp_path / "none.sock")
+
+    def refuse() -> None:
+        raise PcscUnavailable.received(pcsc=pcsc)
+
+    monkeypatch.setattr(surroundings, "readers", refuse)
+    assert await code("pcscd", surroundings) == expected
+
+
+async def test_polkit_that_has_the_rule_is_good(tmp_path: Path) -> None:
+    files = ["usr/share/polkit-1/actions/org.debian.pcsc-lite.policy", "usr/lib/systemd/system/cardd.service"]
+    root = with_files(tmp_path, *files, "etc/polkit-1/rules.d/50-cardd.rules")
+    found = await result("polkit", Surroundings(root=root))
+    assert (found.code, found.params["file"]) == ("polkit.ok", "/etc/polkit-1/rules.d/50-cardd.rules")
+    assert await code("polkit", Surroundings(root=tmp_path / "elsewhere")) == "skipped.no_polkit"
+
+
+async def test_a_reader_that_the_driver_does_not_know_is_told(practice: Practice, tmp_path: Path) -> None:
+    plug_in(tmp_path / "usb", "08e6", "3437")
+    root = with_files(tmp_path, "usr/lib/pcsc/drivers/ifd-ccid.bundle/Contents/Info.plist")
+    surroundings = Surroundings(usb=tmp_path / "usb", root=root)
+    assert await code("driver", replace(practice.surroundings(tmp_path), root=root)) == "driver.ok"
+    empty = Pcscd(tmp_path, devices=0)
+    empty.start()
+    try:
+        use_socket(empty.socket)
+        found = await result("driver", surroundings)
+        assert (found.code, found.params["device"]) == ("driver.unsuited", "reader 08e6:3437")
+    finally:
+        empty.stop()
+        use_socket(practice.station.pcscd.socket)
+
+
+# --- who holds the card
+
+
+@contextmanager
+def held(practice: Practice, action: str) -> Iterator[None]:
+    with orphan(*other_program.command(action, practice.station.pcscd.reader_names[0]), said=b"held\n"):
+        yield
+
+
+async def test_a_program_that_has_the_card_for_itself_is_named(practice: Practice, tmp_path: Path) -> None:
+    """Two ways: a connection of its own (SHARING_VIOLATION at once), and a transaction that does not end."""
+    with held(practice, "exclusive"):
+        found = await result("held", practice.surroundings(tmp_path))
+        assert found.code == "held.program"
+        assert found.params["pid"] in processes()
+        assert await code("certificates", practice.surroundings(tmp_path)) == "skipped.held"
+
+
+async def test_of_two_programs_only_their_user_is_named(practice: Practice, tmp_path: Path) -> None:
+    with held(practice, "connect"), held(practice, "hold"):
+        found = await result("held", practice.surroundings(tmp_path))
+        assert (found.code, found.params["user"]) == ("held.user", "root")
+
+
+async def test_a_holder_that_nobody_sees_is_told_as_one(practice: Practice, tmp_path: Path) -> None:
+    """A process that the test itself started counts as its own, and so as none that can be named."""
+    with other_program.holding(practice.station.pcscd, practice.station.pcscd.reader_names[0], "exclusive"):
+        assert await code("held", practice.surroundings(tmp_path)) == "held.unknown"
+
+
+# --- storage
+
+
+async def test_a_disk_that_is_nearly_full_is_a_warning(tmp_path: Path) -> None:
+    with small_disk(tmp_path, size="50m") as place:
+        found = await result("disk", configured(tmp_path, f'[audit]\ndirectory = "{place}"\n'))
+    assert (found.code, found.params["path"]) == ("disk.low", str(place))
+
+
+# --- beside cardd
+
+
+async def test_the_middleware_is_told_with_its_version(tmp_path: Path) -> None:
+    library = "usr/lib64/libcps3_pkcs11_lux.so"
+    root = with_files(tmp_path, "opt/santesocial/CPS/lib/libcps3_pkcs11_lux.so", f"{library}.0", f"{library}.3.1.0")
+    found = await result("middleware", Surroundings(root=root))
+    assert (found.code, found.params["version"]) == ("middleware.found", "3.1.0")
+
+
+async def test_modules_are_found_by_path_and_by_name(tmp_path: Path) -> None:
+    root = with_files(tmp_path, "usr/share/p11-kit/modules/opensc-pkcs11.module")
+    surroundings = configured(tmp_path, '[drivers.pkcs11]\nmodules = ["opensc-pkcs11", "/usr/bin/true"]\n')
+    assert await code("modules", replace(surroundings, root=root)) == "modules.ok"
+
+
+async def test_an_organisations_certificate_can_be_renewed_only_while_it_is_valid(tmp_path: Path) -> None:
+    file = tmp_path / "org.p12"
+    shutil.copy("/etc/hostname", file)
+    api = Workbench(tmp_path, Config(csa=Csa(authentication=file)))
+    text = f'[listen]\nsocket = "{tmp_path}/cardd.sock"\n[csa]\nauthentication = "{file}"\n'
+    async with started(api):
+        assert await code("organisation", configured(tmp_path, text)) == "organisation.ok"
+        for days, expected in ((30, "organisation.renew"), (-1, "organisation.expired")):
+            end = datetime.now(UTC) + timedelta(days=days, hours=1)
+            api.parts.logins.csa._expiry.note({"1F": end})
+            found = await result("organisation", configured(tmp_path, text))
+            assert (found.code, found.params["serial"]) == (expected, "1F")
+
+
+# --- the desktop
+
+
+async def test_the_agent_of_this_desktop_is_found(practice: Practice, tmp_path: Path) -> None:
+    path = practice.directory / "agent.sock"
+    with as_installed(practice), agent(practice, path):
+        eventually_here(lambda: bool(clients(str(path))))
+        found = [await result(check, practice.surroundings(tmp_path)) for check in ("agent", "second_agent")]
+    assert [one.code for one in found] == ["agent.ok", "second_agent.ok"]
+
+
+async def test_no_keyring_is_a_warning_and_the_services_own_is_none(practice: Practice, tmp_path: Path) -> None:
+    before = keyring.get_keyring()
+    keyring.set_keyring(fail.Keyring())  # type: ignore[no-untyped-call]
+    try:
+        assert await code("keyring", practice.surroundings(tmp_path)) == "keyring.absent"
+        with as_installed(practice):
+            assert await code("keyring", practice.surroundings(tmp_path)) == "skipped.service_secrets"
+    finally:
+        keyring.set_keyring(before)
+
+
+# --- the network
+
+
+async def test_a_proxy_that_answers_and_authorities_that_lead_to_a_root_are_good(
+    practice: Practice, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        address = f"127.0.0.1:{proxy.getsockname()[1]}"
+        sections = {"network": {"proxy": f"http://{address}"}, "trust": {"authorities": str(store().chain)}}
+        surroundings = practice.surroundings(tmp_path, sections)
+        found = await result("proxy", surroundings)
+        assert (found.code, found.params["proxy"]) == ("proxy.ok", address)
+    assert await code("chain", surroundings) == "chain.ok"
+    assert await code("revocation", practice.surroundings(tmp_path, {"trust": {"revocation": "offline"}})) == (
+        "skipped.offline"
+    )
+
+
+async def test_a_proxy_of_the_desktop_is_shown_without_its_password(
+    practice: Practice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", f"http://martin:motdepasse@127.0.0.1:{free_port()}")
+    found = await result("proxy", practice.surroundings(tmp_path, {"network": {"proxy": "environment"}}))
+    assert found.code == "proxy.unreachable"
+    assert "motdepasse" not in found.sentence("fr") + str(found.params)
+
+
+# --- browsers
+
+
+async def test_a_browser_that_was_told_of_the_portal_asks_no_more(tmp_path: Path) -> None:
+    root = with_files(tmp_path, "usr/lib/chromium/chromium")
+    text = '[web]\nallowed_origins = ["https://portail.example"]\n'
+    surroundings = replace(configured(tmp_path, text), root=root)
+    assert await code("browser_policy", surroundings) == "browser_policy.asks"
+    Policies(root).apply(["https://portail.example"])
+    assert await code("browser_policy", surroundings) == "browser_policy.ok"
+    [file] = (root / "etc/chromium/policies/managed").iterdir()
+    file.write_text('{"LoopbackNetworkAllowedForUrls"')
+    assert await code("browser_policy", surroundings) == "browser_policy.unreadable"
+
+
+async def test_what_pkcs11_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    nothing = replace(configured(tmp_path, ""), root=tmp_path / "elsewhere")
+    assert await code("pkcs11", nothing) == "pkcs11.client_missing"
+    assert await code("pkcs11", configured(tmp_path, "[p11]\nenabled = false\n")) == "skipped.no_p11"
+    (tmp_path / "snap/chromium/current").mkdir(parents=True)
+    found = await result("sandboxes", nothing)
+    assert (found.code, found.params["program"]) == ("sandboxes.snap", "chromium")
