@@ -6,15 +6,16 @@ import contextlib
 import http.client
 import os
 import signal
+import socket
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from cardd_simulators.cards.card import SimulatedCard
-from tests.integration.workstation import Session, Workstation, text
+from tests.integration.workstation import Session, Workstation, text, wait_until
 from tests.rig import organisation, softhsm
 from tests.rig.agent import children
 from tests.rig.lps import Json
@@ -60,6 +61,11 @@ def test_a_card_that_hangs_keeps_the_daemon_no_longer(workstation: Workstation) 
         card.hangs = False
         card.goes_on.set()
         asking.join(20)
+
+
+def _quietly(ask: Callable[[], object]) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        ask()
 
 
 def _ask(session: Session, **more: object) -> None:
@@ -110,6 +116,27 @@ def test_a_document_that_hangs_keeps_the_daemon_no_longer(workstation: Workstati
             asking.start()
             assert stops_in_time(workstation)
         asking.join(20)
+
+
+def test_a_dialog_a_server_and_programs_that_hang_keep_the_daemon_no_longer(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, contextlib.ExitStack() as hanging:
+        extra = f'\n[upstreams.dmp]\nurl = "https://127.0.0.1:{silent.getsockname()[1]}"\nconsent = "login"\n'
+        station = hanging.enter_context(Workstation(tmp_path, extra=extra).running())
+        with station.card(simulated_card()):
+            session = station.log_in()
+            for head in (b"GET / HTTP/1.1\r\nHost: loc", b"GET /cardd.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500):
+                client = hanging.enter_context(socket.create_connection(("127.0.0.1", station.daemon.port)))
+                client.sendall(head)  # and reads nothing
+            relayed = partial(session.lps.call, "GET", f"{session.path}/upstreams/dmp/x")
+            station.pinentry.answer("hang")
+            for ask in (relayed, station.pair):
+                thread = threading.Thread(target=_quietly, args=(ask,))
+                thread.start()
+                hanging.callback(thread.join, 20)
+            silent.settimeout(10)
+            hanging.enter_context(silent.accept()[0])
+            wait_until(lambda: bool(station.pinentry.shown()))
+            assert stops_in_time(station)
 
 
 @contextlib.contextmanager
