@@ -19,6 +19,7 @@ from cardd.core.clients import Clients
 from cardd.core.consents import Consents
 from cardd.core.dialog_lines import DialogLines
 from cardd.core.events import EventBus
+from cardd.core.leases import Leases
 from cardd.core.lifecycle import Lifecycle, Outer, Part
 from cardd.core.origins import Origins
 from cardd.core.owners import OwnedReaders, Owners
@@ -41,7 +42,7 @@ from cardd.documents.signing import DocumentSigning, Exchange, Stamper, Timestam
 from cardd.documents.verification import Anchors, Verifier
 from cardd.driver import CardDriver
 from cardd.formats.pdf.process import PdfProcess
-from cardd.identity.card_login import CardChoice, CardLogins, CpxLogins
+from cardd.identity.card_login import CPX, CardChoice, CardLogins, CpxLogins
 from cardd.identity.chain import KnownAuthorities
 from cardd.identity.csa import CsaLogins, OrganisationKey
 from cardd.identity.ecps.registry import EcpsLogins
@@ -191,6 +192,7 @@ class _Core:
     pins: PinEntry
     pseudonyms: Pseudonyms
     signing: Signing
+    leases: Leases
 
 
 def _core(config: Config, outside: Outside) -> _Core:
@@ -225,6 +227,7 @@ def _core(config: Config, outside: Outside) -> _Core:
         pins,
         pseudonyms,
         signing,
+        Leases(sessions, (CPX,)),
     )
 
 
@@ -241,7 +244,15 @@ class _Identity:
 
 def _identity(config: Config, outside: Outside, core: _Core) -> _Identity:
     authorities = KnownAuthorities(config.trust.authorities, outside.authorities)
-    by_card = CardLogins(core.readers, core.sessions, core.pins, core.consents, core.audit, authorities=authorities)
+    by_card = CardLogins(
+        core.readers,
+        core.sessions,
+        core.pins,
+        core.consents,
+        core.audit,
+        leases=core.leases,
+        authorities=authorities,
+    )
     expiry = ExpiryWatch(outside.store, outside.clock, core.events)
     csa = CsaLogins(by_card, core.readers, outside.secrets, expiry, token=config.csa.token)
     ecps = EcpsLogins(
@@ -275,6 +286,7 @@ def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, p
         trace=core.trace,
         clock=clock,
         readers=core.readers,
+        leases=core.leases,
         sessions=sessions,
         clients=core.clients,
         origins=core.origins,

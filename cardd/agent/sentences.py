@@ -3,7 +3,7 @@
 | topic | params |
 |---|---|
 | ``pair`` | name, vendor, program, user, code; namesake (one is paired); psc_token, sessions (when it wants that) |
-| ``login``, ``unlock``, ``lend``, ``certificates`` | client |
+| ``login``, ``unlock``, ``lend``, ``certificates`` | client; takes_over (a login that ends another user's session) |
 | ``sign`` | client, holder, document, digest, patient (may be absent); and the question's documents |
 | ``sign_batch`` | client, holder, batch, count, patient (may be absent); and the question's documents |
 | both, with a keypad | times (how often the card will want its PIN, where more than once) |
@@ -139,6 +139,7 @@ ALSO = {  # what has a line of its own, by its parameter
     ),
     "air": N_("For the DMP, your organisation's certificate signs them; they are for reading only (AIR)."),
     "lent": N_("That certificate is your organisation's, not your own."),
+    "takes_over": N_("Another user of this computer has this card in use: your PIN ends their session."),
     "namesake": N_("A program of this name is paired already; their dialogs will look alike."),
     "sessions": N_("It also asks to see who is logged in with your other programs."),
     "psc_token": N_(

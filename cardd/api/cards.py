@@ -47,7 +47,7 @@ async def list_cards(call: Call) -> Reply:
     await call.parts.readers.every.look()
     cards = call.parts.readers.of(call.caller).cards()
     language = language_of(call.http.headers.get("Accept-Language"))
-    answers = [_card_answer(card, language) for card in cards]
+    answers = [_card_answer(call, card, language) for card in cards]
     if call.query.get("pin") == "true":
         add = partial(_add_pin, limit=call.limits.pin_state, language=language)
         await asyncio.gather(*(add(card, answer) for card, answer in zip(cards, answers, strict=True)))
@@ -57,7 +57,7 @@ async def list_cards(call: Call) -> Reply:
 def card_answers(call: Call) -> list[CardAnswer]:
     """Return the cards for the API, without asking them anything. Raises ReaderNotYours, PcscUnavailable."""
     language = language_of(call.http.headers.get("Accept-Language"))
-    return [_card_answer(card, language) for card in call.parts.readers.of(call.caller).cards()]
+    return [_card_answer(call, card, language) for card in call.parts.readers.of(call.caller).cards()]
 
 
 async def certificates(call: Call) -> Reply:
@@ -78,8 +78,10 @@ async def certificates(call: Call) -> Reply:
     return Reply(body=CertificatesAnswer(_holder(known, purposes), answers))
 
 
-def _card_answer(card: InsertedCard, language: str) -> CardAnswer:
+def _card_answer(call: Call, card: InsertedCard, language: str) -> CardAnswer:
     answer = CardAnswer(card.id, card.reader, card.kind.value, card.atr.hex().upper())
+    if call.parts.leases.of_others(card, call.peer.uid):
+        answer.in_use = "another_user"
     if card.problem:
         _tell(answer, card.problem, language)
     return answer

@@ -9,6 +9,7 @@ from cardd.core.attempts import Attempts
 from cardd.core.clients import Clients
 from cardd.core.consents import Consents
 from cardd.core.events import EventBus
+from cardd.core.leases import Leases
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.origins import Origins
 from cardd.core.owners import OwnedReaders
@@ -49,6 +50,7 @@ class Parts:
 
     lifecycle: Lifecycle
     readers: OwnedReaders
+    leases: Leases
     sessions: Sessions
     clients: Clients
     origins: Origins

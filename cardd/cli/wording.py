@@ -44,8 +44,8 @@ def state_in_words(context: Context, state: str) -> str:
 
 
 def problem_in_words(context: Context, card: Card) -> str:
-    """Return why the card cannot be used; nothing when it can."""
+    """Return why the card cannot be used, or that another user uses it; nothing where neither is so."""
     if card.problem is None:
-        return ""
+        return _("in use by another user", context.language) if card.in_use else ""
     problem = errors_by_code().get(card.problem)
     return problem.received().told(context.language).title if problem else card.problem  # a newer daemon's

@@ -100,7 +100,10 @@ class Pin(Answer, frozen=True):
 
 
 class Card(Answer, frozen=True):
-    """One inserted card; ``problem`` is the code of the error that its use would raise, None when it can be used."""
+    """One inserted card; ``problem`` is the code of the error that its use would raise, None when it can be used.
+
+    ``in_use`` is "another_user" where another OS user has a session open with it: a login with its PIN ends that.
+    """
 
     id: str
     reader: str
@@ -108,6 +111,7 @@ class Card(Answer, frozen=True):
     atr: str
     pin: Pin | None = None
     problem: str | None = None
+    in_use: str | None = None
 
 
 class Organisation(Answer, frozen=True):

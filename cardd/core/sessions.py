@@ -191,6 +191,10 @@ class Sessions(Part):
         """The open sessions of one OS user, oldest first."""
         return [session for session in self._open.values() if session.caller.peer.uid == uid]
 
+    def every(self) -> list[Session]:
+        """The open sessions of all users, oldest first."""
+        return list(self._open.values())
+
     def close(self, session: Session, reason: str) -> None:
         """End it: the PIN is wiped, the card de-authenticated, the client told."""
         if self._open.pop(session.token, None) is None:

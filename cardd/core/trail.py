@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from cardd.config import Config
 from cardd.config.settings import sections_of
+from cardd.core.leases import TAKEN_OVER
 from cardd.core.lifecycle import Part
 from cardd.core.recording import Pseudonyms, entry_of
 from cardd.core.session import Session
@@ -69,6 +70,11 @@ class AuditTrail(Part):
     def origins_listed(self, caller: Caller) -> None:
         """Record that somebody looked at the list of sites."""
         self._record(entry_of(caller, "origin.list"))
+
+    def session_closed(self, session: Session, reason: str) -> None:
+        """Record that another user of the machine took the card over."""
+        if reason == TAKEN_OVER:
+            self._record(entry_of(session.caller, "session.take_over", session=session.id))
 
     def session_locked(self, session: Session) -> None:
         """Record that a session was locked."""

@@ -177,6 +177,16 @@ class CardAbsent(CardError):
     remedy = N_("Insert your card into the reader.")
 
 
+class CardInUse(CardError):
+    """Another user of this machine opened a session with the card while the PIN was asked for."""
+
+    code = "card.in_use"
+    retryable = True
+    title = N_("Card in use")
+    detail = N_("Another user of this machine opened a session with this card meanwhile.")
+    remedy = N_("Log in again: the dialog then says that your PIN ends their session.")
+
+
 class CardAmbiguous(CardError):
     """Several cards could serve and none was named; ``cards`` lists their identifiers."""
 

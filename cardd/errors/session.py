@@ -21,6 +21,7 @@ _ENDED: Words = {
         "pin_changed": N_("the PIN was changed"),
         "program_revoked": N_("its program was shut out"),
         "readers_gone": N_("the reader service (pcscd) stopped"),
+        "taken_over": N_("another user of this machine took the card over, with its PIN"),
         "provider_ended": N_("Pro Santé Connect ended it"),
     }
 }

@@ -16,6 +16,7 @@ from typing import Protocol
 from cardd.core.consents import Consents
 from cardd.core.dialog_lines import DialogLines, question_of
 from cardd.core.inserted_card import InsertedCard
+from cardd.core.leases import Leases
 from cardd.core.owners import OwnedReaders
 from cardd.core.pin import PinEntry
 from cardd.core.recording import append_if_possible, entry_of
@@ -123,6 +124,7 @@ class Method:
     choose: Callable[[], Awaitable[InsertedCard]]
     identify: Callable[[bytes], Identity]
     stored: StoredPin | None = None
+    is_personal: bool = False  # its card serves one OS user at a time
 
 
 class CardLogins:
@@ -136,8 +138,10 @@ class CardLogins:
         consents: Consents,
         audit: AuditLog,
         *,
+        leases: Leases,
         authorities: KnownAuthorities,
     ) -> None:
+        self._leases = leases
         self._readers = readers
         self._sessions = sessions
         self._pins = pins
@@ -150,7 +154,8 @@ class CardLogins:
 
         Raises what the method's ``choose`` and ``PinEntry.login`` raise; before any PIN KeysUnusable and
         CardContactless for a card without a key for a session; CardIncomplete when it has no certificate for its keys,
-        HolderUnknown, LoginCertificateExpired, LoginCertificateNotYetValid, AuditUnavailable, TooManyRequests.
+        HolderUnknown, LoginCertificateExpired, LoginCertificateNotYetValid, AuditUnavailable, TooManyRequests;
+        CardInUse where another OS user came to hold a person's card while its PIN was asked for.
         """
         mine = [session for session in self._sessions.of(caller.peer.uid) if session.caller.key == caller.key]
         if len(mine) >= SESSIONS_MAX:
@@ -167,7 +172,8 @@ class CardLogins:
 
     async def _open(self, caller: Caller, method: Method, session_id: str, entry: AuditEntry) -> tuple[Session, str]:
         card = await method.choose()
-        certificates, pin, consent = await self._unlock(caller, method, card, session_id)
+        others = self._leases.of_others(card, caller.peer.uid) if method.is_personal else frozenset[Session]()
+        certificates, pin, consent = await self._unlock(caller, method, card, session_id, takes_over=bool(others))
         try:
             credentials = self._credentials(await card.access.info(), certificates)
             proof = credentials.get(KeyPurpose.AUTHENTICATION) or next(iter(credentials.values()))
@@ -176,6 +182,8 @@ class CardLogins:
             who = identity.person if identity.is_declared else None  # a card's certificate tells
             await self._audit.append(replace(entry, certificate=proof.serial, consent=consent, document=who))
             self._readers.of(caller).card(card.id)  # it may have left, or its user, while the row was written
+            if method.is_personal:
+                self._leases.take(card, caller.peer.uid, others)
             session, token = self._sessions.open(
                 session_id=session_id,
                 caller=caller,
@@ -196,10 +204,12 @@ class CardLogins:
         return session, token
 
     async def _unlock(
-        self, caller: Caller, method: Method, card: InsertedCard, session_id: str
+        self, caller: Caller, method: Method, card: InsertedCard, session_id: str, *, takes_over: bool
     ) -> tuple[tuple[CardCertificate, ...], Secret | None, str]:
         """Return the certificates, the PIN that the card accepted, and whose consent that was."""
         question = question_of(caller, "login")
+        if takes_over:
+            question = replace(question, params={**question.params, "takes_over": ""})
         stored = await method.stored.get() if method.stored else None
         accepted = False
         _require_keys(await card.access.info())
@@ -272,4 +282,4 @@ class CpxLogins:
                 raise MethodUnavailable(method=CPX, why="organisation_s")
             return card
 
-        return await self._by_card.open(caller, Method(CPX, choose, identity_of))
+        return await self._by_card.open(caller, Method(CPX, choose, identity_of, is_personal=True))

@@ -177,15 +177,21 @@ print(json.dumps(signed))
 
 
 @needs_root
-def test_a_user_who_is_not_the_daemons_signs_with_an_agent_of_their_own(workstation: Workstation) -> None:
+def test_another_user_takes_the_card_over_and_signs_with_an_agent_of_their_own(workstation: Workstation) -> None:
     with (
         workstation.card(simulated_card()),
         agent_process(agents(workstation), workstation.pinentry.path),
         other_users_agent(agents(workstation), workstation.directory, PIN) as shown,
     ):
+        left = workstation.log_in(pair(workstation))
+        shown_before = len(workstation.pinentry.shown())
         port = str(workstation.daemon.port)
         modules = "import encodings.idna, http.client, json, time"
         printed = run(CALLS, port, json.dumps(LPS), json.dumps(SIGN), imports=modules)
         judge(workstation.directory, json.loads(printed))
-        assert "« cr.txt »" in shown.read_text()
-    assert workstation.pinentry.shown() == []
+        told = shown.read_text()
+        assert "« cr.txt »" in told
+        assert "Un autre utilisateur de cet ordinateur se sert de cette carte" in told
+        ended = problem(401, "session.closed", left.ask_to_sign())
+        assert "autre utilisateur" in text(ended, "detail")
+    assert len(workstation.pinentry.shown()) == shown_before

@@ -40,7 +40,8 @@ class ReadersAnswer(Answer):
 class CardAnswer(Answer):
     """One inserted card, without anything of its holder.
 
-    When it cannot be used: the error's code, what it means, and what to do.
+    When it cannot be used: the error's code, what it means, and what to do. ``in_use``: another OS user has a session
+    open with it, which a login ends.
     """
 
     id: str
@@ -51,6 +52,7 @@ class CardAnswer(Answer):
     problem: str | UnsetType = UNSET
     detail: str | UnsetType = UNSET
     remedy: str | UnsetType = UNSET
+    in_use: Literal["another_user"] | UnsetType = UNSET
 
 
 class PinAnswer(Answer):
