@@ -40,8 +40,8 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · PcscUnavailable, ReaderGone, ReaderBusy, ReaderNotYours, ModuleFailed
         · CardError (card.py)
             · CardUnknown, CardAbsent, CardInUse, CardAmbiguous, CardRemoved, CardReset, CardUnrecognised,
-              CardIsVitale, CardContactless, CardUnsupported, CardMute, CardTimeout, CardGarbled, CardRefused, PinRequired,
-              CardIncomplete, HolderUnknown, KeysUnusable, AlgorithmUnsupported, SignatureInvalid, SignatureLost
+              CardIsVitale, CardContactless, CardUnsupported, CardMute, CardTimeout, CardGarbled, CardRefused,
+              PinRequired, CardIncomplete, HolderUnknown, KeysUnusable, AlgorithmUnsupported, SignatureInvalid, SignatureLost
         · PscError (psc_reach.py)
             · PscDirectNotAgreed
             · PscIncomplete
