@@ -41,7 +41,8 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
         · CardError (card.py)
             · CardUnknown, CardAbsent, CardInUse, CardAmbiguous, CardRemoved, CardReset, CardUnrecognised,
               CardIsVitale, CardContactless, CardUnsupported, CardMute, CardTimeout, CardGarbled, CardRefused,
-              PinRequired, CardIncomplete, HolderUnknown, KeysUnusable, AlgorithmUnsupported, SignatureInvalid, SignatureLost
+              PinRequired, CardIncomplete, HolderUnknown, KeysUnusable, AlgorithmUnsupported, SignatureInvalid,
+              SignatureLost
         · PscError (psc_reach.py)
             · PscDirectNotAgreed
             · PscIncomplete
