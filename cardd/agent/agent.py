@@ -125,7 +125,7 @@ async def _stay(serve: Callable[[], Awaitable[None]]) -> None:
     loop, back_off = asyncio.get_running_loop(), BackOff(FIRST_PAUSE, LONGEST_PAUSE)
     while True:
         began = loop.time()
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):  # the last by JSON that is too deep
             await serve()
         if loop.time() - began > STAYED:
             back_off.reset()

@@ -193,7 +193,7 @@ async def test_a_daemon_that_lies_has_the_agent_open_no_other_page_and_does_not_
         b'{"link": "file:///etc/passwd"}',
         b'{"topic": "let_in", "params": {"client": "LPS"}}',
     ]
-    talks = iter([b"[]", b"\n".join(lies)])  # the first one ends its connection
+    talks = iter([b"[]", b"[" * 4000, b"\n".join(lies)])  # each but the last ends its connection
 
     connected = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -58,9 +59,10 @@ LONG = 17 * 1024 * 1024  # bytes: longer than what is read whole
             + bytes(LONG - 1),
         ),
         ("JWS", b"eyJhbGciOiJSUzI1NiJ9." + b"A" * LONG),
+        ("JWS", urlsafe_b64encode(b'{"alg":"RS256","x":' + b"[" * 50_000) + b".A"),
         ("XAdES", b"<SignedInfo " + b" " * LONG + b"/>"),
     ],
-    ids=["CAdES", "JWS", "XAdES"],
+    ids=["CAdES", "JWS", "a deep JWS", "XAdES"],
 )
 def test_what_another_format_signs_is_not_signed_raw_however_long_it_is(name: str, document: bytes) -> None:
     with pytest.raises(DocumentIsSignedPart) as refused:
