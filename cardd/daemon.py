@@ -56,7 +56,7 @@ from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
 from cardd.worker import Background
 
-LET_IN = ("client.pair", "origin.allow")
+LET_IN = ("client.pair", "origin.allow", "program.allow")
 TOLD_MAX = 256  # programs that came as agents of some user
 AGENT_COMES_WITHIN = 600.0  # seconds for which a refused agent is still told to its user
 STATUS_MAX = 200  # characters of names in the status line

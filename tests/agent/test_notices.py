@@ -144,8 +144,10 @@ async def test_who_asked_while_nobody_was_there_is_told_and_who_was_refused_is_n
             daemon.client_let_in(client("Débloqué"), "client.unlock", None)
             daemon.client_refused(client("Tardif"), "origin.allow", ConsentTimeout())
             daemon.client_let_in(client("Nouveau"), "client.pair", "dialog")
-            await eventually(lambda: len(desktop.shown) == count + 2)
-            assert ["Tardif" in one.title or "Nouveau" in one.title for one in desktop.shown[count:]] == [True, True]
+            daemon.client_let_in(client("/usr/bin/curl"), "program.allow", "always")
+            await eventually(lambda: len(desktop.shown) == count + 3)
+            for shown, name in zip(desktop.shown[count:], ("Tardif", "Nouveau", "/usr/bin/curl"), strict=True):
+                assert name in shown.title
 
 
 async def test_a_bus_without_notifications_keeps_the_agent_from_nothing(tmp_path: Path, bus: Bus) -> None:
