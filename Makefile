@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox first-day demo demo-web test trial attack coverage check texts screenshots man packages bench fuzz lock clean
+.PHONY: help setup sandbox first-day demo demo-web test trial attack coverage check texts screenshots man packages deb deb-test bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -72,6 +72,12 @@ trial: setup ## twelve breakages drawn at random, each on a workstation that is 
 
 attack: setup ## the attacks of the threat model, each held or not; minutes; ARGS="preconnect page" chooses some
 	@$(RUN) tests.attacks $(ARGS)
+
+deb: ## the Debian packages for this machine's release, and the list of what is in them, into dist/
+	@.make/deb.sh
+
+deb-test: ## the same for Debian 12 and 13, built twice, installed, upgraded and purged in clean folders; as root; minutes
+	@.make/deb_test.sh $(ARGS)
 
 bench: setup ## what cardd costs, against its targets; writes bench.json
 	@$(RUN) tests.bench

@@ -13,7 +13,7 @@ mkdir -p "${1:-dist}"
 dist=$(cd "${1:-dist}" && pwd)
 [ $# = 0 ] || shift
 root=$PWD
-python=$root/.venv/bin/python
+python=${BUILDER:-$root/.venv/bin/python}
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 

@@ -147,7 +147,10 @@ def _rings() -> tuple[KeyringBackend, list[KeyringBackend]]:
     """Return what the keyring's library would use, and what of it encrypts."""
     import keyring  # noqa: PLC0415 - 40 ms, where the keyring is used
 
-    ring = keyring.get_keyring()
+    try:
+        ring = keyring.get_keyring()
+    except OSError as error:  # its configuration is in a home that this process may not read
+        raise SecretStoreUnavailable(why=type(error).__name__) from error
     return ring, [inner for inner in getattr(ring, "backends", (ring,)) if type(inner).__module__ in TRUSTED]
 
 

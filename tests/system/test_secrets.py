@@ -125,6 +125,11 @@ def test_a_keyring_that_does_not_encrypt_is_refused(tmp_path: Path, keyring: str
     assert keyring.rpartition(".")[0] in told
 
 
+def test_a_keyring_whose_configuration_cannot_be_reached_is_none(tmp_path: Path) -> None:
+    told = run(LOOKS, tmp_path, sys.executable, "-c", LOOKS, XDG_CONFIG_HOME=str(tmp_path / ("x" * 300)))
+    assert told.strip() == "secrets.unavailable (why=OSError)"
+
+
 def test_a_keyring_whose_user_does_not_answer_holds_up_nobody_nor_the_end(tmp_path: Path) -> None:
     told = run(WAITS, tmp_path, sys.executable, "-c", WAITS).split()
     assert told == [*["secrets.unavailable"] * 3, "True", "SIMULATION", "secrets.unavailable"]

@@ -1,0 +1,105 @@
+#!/bin/sh
+# What `make deb-test` does in a clean folder with the packages: one step for each name. A step leaves its findings in
+# /debs/kept for those that follow. The workstation and its person are those of debian/tests.
+set -eu
+cd /src
+. debian/tests/workstation.sh
+kept=/debs/kept
+mkdir -p $kept
+OLDER=/debs/older FIRST=/debs/first
+
+debs() { echo "$1"/cardd_*.deb "$1"/cardd-simulators_*.deb; }
+version_of() { dpkg-deb --field "$1"/cardd_*.deb Version; }
+installed_version() { dpkg-query --show --showformat '${db:Status-Status} ${Version}' cardd; }
+holder() { as "$PERSON" cardctl --json clients | grep -o '"id": *"[0-9a-f]*"'; }
+
+# refused COMMAND...: that it fails
+refused() { if "$@"; then return 1; fi; }
+
+# every file that the system has, with kind, owner, mode and target; what logs, caches and dpkg's own lists tell is left out
+files() {
+    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /src -o -path /debs \
+        -o -path /var/cache -o -path /var/log -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/tmp \) -prune \
+        -o ! -name '*-' -printf '%p %y %u %m %l\n' | sort
+    # users and groups, and whatever else a package may have written into
+    find /etc /root /home -type f ! -name '*-' -exec sha256sum {} + | sort -k 2
+}
+
+prepare() { # what the packages depend on
+    apt-get satisfy --yes --no-install-recommends --quiet --quiet "$(dpkg-deb --field $FIRST/cardd_*.deb Depends)"
+    apt-get install --yes --no-install-recommends --quiet --quiet openssl systemd vsmartcard-vpcd man-db p11-kit-modules
+    useradd --create-home "$PERSON"
+    files > $kept/before
+}
+
+install() { # an older version is installed
+    apt-get install --yes --no-install-recommends --no-download $(debs $OLDER)
+    installed_version | grep -F "installed $(version_of $OLDER)"
+}
+
+use() { # a person pairs, logs in and signs with it
+    start_workstation
+    as "$PERSON" cardctl login
+    as "$PERSON" sh -c 'cd && echo SIMULATION > document && cardctl sign document'
+    holder > $kept/clients
+    stop_workstation
+    cardctl audit export > $kept/audit
+}
+
+upgrade() { # the new version takes over its pairings and its audit log
+    apt-get install --yes --no-install-recommends --no-download $(debs $FIRST)
+    installed_version | grep -F "installed $(version_of $FIRST)"
+    start_workstation
+    holder | diff $kept/clients -
+    as "$PERSON" cardctl login
+    stop_workstation
+    cardctl audit verify
+    cardctl audit export > $kept/audit-now
+    head --lines "$(wc --lines < $kept/audit)" $kept/audit-now | diff $kept/audit -
+    [ "$(wc --lines < $kept/audit-now)" -gt "$(wc --lines < $kept/audit)" ]
+}
+
+downgrade() { # the older one is refused, and nothing is changed
+    sha256sum /var/lib/cardd/*.json > $kept/state
+    refused dpkg --install $(debs $OLDER) > $kept/refused 2>&1
+    cat $kept/refused
+    grep -F "older than $(version_of $FIRST)" $kept/refused
+    installed_version | grep -F "installed $(version_of $FIRST)"
+    sha256sum --check $kept/state
+    dpkg --configure --pending
+    [ -z "$(dpkg --audit)" ]
+}
+
+commands() { # the commands answer, with their man pages
+    debian/tests/commands
+}
+
+demo() { # the steps of make demo, by the installed packages
+    debian/tests/demo
+}
+
+workstation() { # started by its socket, doctor finds no failure, a person signs
+    debian/tests/workstation
+}
+
+remove() { # removed: other programs' files are as they were
+    cardctl pkcs11 register
+    as "$PERSON" cardctl pkcs11 register
+    [ -e /etc/pkcs11/modules/cardd.module ]
+    apt-get remove --yes cardd cardd-simulators
+    [ ! -e /etc/pkcs11/modules/cardd.module ]
+    [ ! -e "/home/$PERSON/.config/pkcs11/modules/cardd.module" ]
+    [ ! -e /opt/cardd ]
+    [ -e /var/lib/cardd/clients.json ]
+}
+
+purge() { # purged: no file, no user, no group is left
+    apt-get purge --yes cardd cardd-simulators
+    rm -rf "/home/$PERSON"/* "/home/$PERSON/.cache" "/home/$PERSON/.local" "/home/$PERSON/.config"
+    files > $kept/after
+    diff $kept/before $kept/after
+    refused getent passwd cardd
+    refused getent group cardd
+}
+
+"$1"
