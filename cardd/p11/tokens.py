@@ -22,6 +22,7 @@ from cardd.p11.objects import TokenObject, objects_of
 SLOTS_MIN, SLOTS_MAX = 4, 64
 FIRST = 1  # the number of the first slot
 LOOKED_FOR = 10.0  # seconds for which a program waits until a card was read
+READ_AGAIN = 10.0  # seconds for which a card that could not be read is left in peace
 SERIAL_SIZE = 16
 
 
@@ -105,7 +106,13 @@ class Tokens:
 
     def _have_read(self, card: InsertedCard, done: asyncio.Task[Token]) -> None:
         if done.cancelled() or done.exception() is not None or not done.result().objects:
-            self.forget(card)  # the next look tries again
+            # the next look tries again; whoever looks all the time keeps no card busy, and key files cost nothing
+            wait = 0.0 if card.kind is CardKind.PKCS12 else READ_AGAIN
+            asyncio.get_running_loop().call_later(wait, self._forget_reading, card, done)
+
+    def _forget_reading(self, card: InsertedCard, reading: asyncio.Task[Token]) -> None:
+        if self._reading.get(card.id) is reading:
+            self.forget(card)
 
     def _learn(self) -> None:
         """Give a number to each reader that is new."""

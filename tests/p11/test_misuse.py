@@ -13,8 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from cardd.p11.cryptoki import Mechanism, ObjectClass, Rv
+from cardd_simulators.cards.behaviour import USUAL
+from cardd_simulators.cards.card import SimulatedCard
 from tests.p11.client import HANDSHAKE, Client, Failed, mechanism, octets, room, ulong
 from tests.p11.inside import Inside, soon
+from tests.rig.simulator import PIN, PUK, issue
+from tests.rig.waiting import eventually
 
 BEGIN = octets(HANDSHAKE) + b"\x00" + octets(b"\x00")
 DIGEST_INFO = bytes.fromhex("3031300D060960864801650304020105000420")
@@ -314,3 +318,30 @@ async def test_a_user_whose_the_readers_are_not_has_few_connections(tmp_path: Pa
             await inside.client()
         inside.uid = 4711
         assert await (await inside.client()).slots()
+
+
+class Damaged(SimulatedCard):
+    """A card that no file can be read of."""
+
+    def process(self, apdu: bytes) -> bytes:
+        """Answer, but for READ BINARY."""
+        answer = super().process(apdu)
+        return b"\x6a\x82" if apdu[1] == 0xB0 else answer
+
+
+async def test_who_looks_all_the_time_at_a_card_that_cannot_be_read_leaves_it_in_peace(
+    client: Client, inside: Inside
+) -> None:
+    card = Damaged(issue("medecin", len(PIN), "cps3", USUAL), pin=PIN, puk=PUK, behaviour=USUAL)
+    inside.other_reader.insert(card)
+    await eventually(lambda: len(inside.parts.readers.every.cards()) == 2)
+
+    async def look() -> None:
+        assert await fails(client, "get_token_info", ulong(2)) is Rv.TOKEN_NOT_RECOGNIZED
+
+    await look()
+    before = card.count
+    for _ in range(20):
+        await look()
+
+    assert card.count == before
