@@ -63,9 +63,9 @@ class Peer:
     """The process at the other end of a connection; ``pid`` and ``program`` only where the system tells.
 
     ``is_cardctl`` says that the process calls itself so, by its command line: to name it to a person, any of whose
-    programs may run cardctl, and nothing to decide on. ``socket`` is the inode of its end of a TCP connection.
+    programs may run cardctl, and nothing to decide on. ``socket`` is the inode of its end of the connection.
     ``process`` tells the process from all others, those that have its number later included; empty where it was not
-    looked for.
+    looked for. ``file`` is what it ran as it came, by device and inode, where that was looked for and could be seen.
     """
 
     uid: int
@@ -74,6 +74,7 @@ class Peer:
     is_cardctl: bool = field(default=False, compare=False)
     socket: int | None = field(default=None, compare=False, repr=False)
     process: str = field(default="", compare=False)
+    file: tuple[int, int] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

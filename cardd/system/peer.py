@@ -165,15 +165,20 @@ def outer_peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
 
 
 def program_peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
-    """Return the peer on a Unix socket as ``outer_peer_of`` does, with its process; with its end if nothing else tells.
-
-    A peer whose program may not be seen is looked for by its end.
-    """
+    """Return the peer on a Unix socket as ``outer_peer_of`` does, with its process, the file it runs, and its end."""
     peer = outer_peer_of(connection)
     if peer is None or peer.pid is None:
         return None
-    end = _other_end(connection) if peer.program is None else None
-    return replace(peer, socket=end, process=_process(peer.pid))
+    return replace(peer, process=_process(peer.pid), file=_file(peer.pid), socket=_other_end(connection))
+
+
+def _file(pid: int) -> tuple[int, int] | None:
+    """Return the device and inode of what a process runs; None where it may not be seen."""
+    try:
+        file = (PROC / str(pid) / "exe").stat()
+    except OSError:
+        return None
+    return file.st_dev, file.st_ino
 
 
 def _process(pid: int) -> str:

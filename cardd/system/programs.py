@@ -17,7 +17,7 @@ from pathlib import Path
 from cardd.errors import BrowserUnseen
 from cardd.model import Executable, Holders, Peer
 from cardd.ports import ProgramFile
-from cardd.system.browsers import INSTALLED, REPLACED, executable, installed, is_installed
+from cardd.system.browsers import INSTALLED, REPLACED, executable, holders, installed, is_installed
 
 # what runs whatever it is given, by the file's name; its version, or which build it is, may follow
 INTERPRETER = re.compile(
@@ -38,24 +38,27 @@ class ProgramWatch:
     async def of(self, peer: Peer) -> ProgramFile:
         """Return the file that the peer runs; where several programs hold the connection, nobody can tell."""
         if os.geteuid() in (ROOT, peer.uid):
-            if peer.pid is None:
-                return UNSEEN
-            return await asyncio.to_thread(_ours, executable(peer.pid), peer.program)
+            return await asyncio.to_thread(_ours, peer, peer.pid) if peer.pid is not None else UNSEEN
         if peer.socket is None:
             return UNSEEN
         try:
-            holders = (await self._elsewhere(peer.uid, (peer.socket,))).get(peer.socket, ())
+            found = (await self._elsewhere(peer.uid, (peer.socket,))).get(peer.socket, ())
         except BrowserUnseen:
             return UNSEEN
-        return await asyncio.to_thread(_known, holders[0]) if len(holders) == 1 else UNSEEN
+        return await asyncio.to_thread(_known, found[0]) if len(found) == 1 else UNSEEN
 
 
-def _ours(program: Executable, connected: str | None) -> ProgramFile:
-    """Return the file of a process that may be seen, which ran ``connected`` as it came, where that could be told."""
+def _ours(peer: Peer, process: int) -> ProgramFile:
+    """Return the file of a process that may be seen, which ran it as it came, and has the connection for itself."""
+    program = executable(process)
+    held = holders([peer.socket])[peer.socket] if peer.socket is not None else (program,)
+    if held != (program,) or peer.file not in (None, (program.device, program.inode)):
+        return UNSEEN
     found = _known(program)
-    if connected is None or found.path == connected:
+    if peer.program is None or found.path == peer.program:
         return found
-    return ProgramFile(connected, is_lasting=False)  # somebody's own file, or another one since
+    # somebody's own file has the name that it came with
+    return ProgramFile(peer.program, is_lasting=False) if program.path == peer.program else UNSEEN
 
 
 def _known(program: Executable) -> ProgramFile:

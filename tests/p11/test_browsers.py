@@ -85,4 +85,6 @@ def test_a_browser_logs_in_with_the_card_and_its_person_types_one_pin(
 
         assert "CN=899000000010" in shown
         assert PROTOCOLS[CARDS[name]] in shown
-        assert [each.kind for each in site.desk.station.pinentry.shown()] == ["confirm", "pin"]
+        asked, pin = site.desk.station.pinentry.shown()
+        assert [asked.kind, pin.kind] == ["confirm", "pin"]
+        assert name in asked.description  # of its own processes, none that runs something else has the connection too

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ from cardd.ports import ProgramFile
 from cardd.system.browsers import holders
 from cardd.system.peer import program_peer_of
 from cardd.system.programs import ProgramWatch
+from tests.integration.workstation import wait_until
 
 OTHER = 54321  # an OS user whose processes this one could not see, were it not root
 SLEEP = "/usr/bin/sleep"
@@ -99,10 +102,33 @@ async def test_a_path_is_no_pattern(path: str, monkeypatch: pytest.MonkeyPatch) 
     assert await ProgramWatch(agent).of(Peer(1000, 4, socket=77)) == ProgramFile("", is_lasting=False)
 
 
-async def test_a_process_that_runs_another_file_since_it_came_is_not_that_one() -> None:
+async def test_a_process_that_runs_another_file_since_it_came_is_neither() -> None:
     with sleeping(SLEEP) as peer:
-        came_as = Peer(peer.uid, peer.pid, "/srv/somebodys/program")
-        assert await ProgramWatch(unseen).of(came_as) == ProgramFile("/srv/somebodys/program", is_lasting=False)
+        unknown = ProgramFile("", is_lasting=False)
+        assert await ProgramWatch(unseen).of(Peer(peer.uid, peer.pid, "/srv/somebodys/program")) == unknown
+        assert await ProgramWatch(unseen).of(Peer(peer.uid, peer.pid, SLEEP, file=(1, 2))) == unknown
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_connection_that_another_program_holds_as_well_or_instead_is_nobodys(tmp_path: Path, keeps: bool) -> None:
+    """A process connects, becomes a program that was let in, and another one speaks."""
+    code = "import os, socket, sys, time; os.fork() and os._exit(0); "  # no child of ours, which is refused
+    code += f"s = socket.socket(socket.AF_UNIX); s.set_inheritable({keeps}); "
+    code += f"s.connect(sys.argv[1]); os.fork() and os.execv('{SLEEP}', ['sleep', '60']); time.sleep(60)"
+    with closing(socket.socket(socket.AF_UNIX)) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "s")], start_new_session=True) as process:
+            try:
+                with closing(listening.accept()[0]) as accepted:
+                    wait_until(lambda: getattr(program_peer_of(accepted), "program", "") == SLEEP)
+                    peer = program_peer_of(accepted)
+                    assert peer is not None
+                    found = asyncio.run(ProgramWatch(unseen).of(peer))
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
+
+    assert (peer.program, found.path) == (SLEEP, "")
 
 
 @pytest.mark.parametrize("held", [[], [Executable(SLEEP), Executable("/usr/bin/cat")], [Executable()]])
