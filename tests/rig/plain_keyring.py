@@ -12,7 +12,7 @@ from keyring.backend import KeyringBackend
 class PlainKeyring(KeyringBackend):
     """All secrets in one file of JSON, named by CARDD_TEST_KEYRING."""
 
-    priority = -1  # type: ignore[assignment] # never found, only chosen; a property in the library, a number in its manual
+    priority = -1  # type: ignore[assignment, unused-ignore] # never found, only chosen; a property in the library, a number in its manual
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
