@@ -21,7 +21,7 @@ from tests.rig.waiting import eventually_here
 SYSTEMD = Path("/lib/systemd/systemd")
 UNITS = Path(__file__).parents[2] / "systemd"
 NAMESPACES = ("--mount", "--pid", "--uts", "--ipc", "--cgroup", "--net")
-ENTER = ("--mount", "--pid", "--uts", "--ipc", "--cgroup", "--net", "--root", "--wd=/")
+ENTER = ("--mount", "--pid", "--uts", "--ipc", "--cgroup", "--net", "--root", "--wd")
 BOOT = """
 set -e
 mount --make-rprivate /

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import stat
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from cardd.system.audit_file import AuditReader
 from cardd.system.audit_store import SqliteAuditLog
 from cardd.system.private import keep_others_out, refuse_exposed_directory
 from cardd.system.store import FileStore
-from tests.rig import no_file, other_user
+from tests.rig import dying, no_file, other_user
 from tests.rig.daemon import DaemonProcess
 
 
@@ -186,3 +187,10 @@ def test_a_directory_is_one_daemon_s(tmp_path: Path) -> None:
     again = keep_others_out(tmp_path)
     assert again is not None
     os.close(again)
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+def test_a_daemon_killed_at_any_write_of_state_and_log_leaves_what_the_next_one_goes_on_with(tmp_path: Path) -> None:
+    deaths, faults = dying.faults_of_every_death(tmp_path)
+    assert faults == []
+    assert deaths > 30
