@@ -38,7 +38,6 @@ class Tunnel:
         self._name = upstream.name
         self._greeting = GREETING[upstream.starttls]
         self._reader = reader
-        self._has_ended = False
         self._writer = asyncio.StreamWriter(ends.transport, ends, reader, asyncio.get_running_loop())
 
     async def read(self) -> bytes:
@@ -53,8 +52,6 @@ class Tunnel:
 
     async def write(self, data: bytes) -> None:
         """Send the data; return when there is room for more; nothing after ``end``. Raises UpstreamClosed."""
-        if self._has_ended:
-            return
         try:
             self._writer.write(data)
             await self._writer.drain()
@@ -63,7 +60,6 @@ class Tunnel:
 
     def end(self) -> None:
         """Tell the server that all was said; it may answer still."""
-        self._has_ended = True
         self._writer.write_eof()
 
     def close(self) -> None:

@@ -3,8 +3,8 @@
 Rule 6 rests on this. On a Unix socket the kernel keeps the credentials of the moment of connecting. On TCP the
 connecting socket is looked up; it belongs to the user who made it, whoever holds it now. The kernel is asked for
 exactly that socket (netlink sock_diag, as ``ss`` does); where the kernel has no such module, tcp and tcp6 of /proc
-tell. Only an established socket that a process still holds (inode not 0) counts: a socket that its process has left
-shows user 0 in both, and must never be taken for root.
+tell. Only a socket that a process still holds (inode not 0) counts, an established one or one that has said all and
+listens: a socket that its process has left shows user 0 in both, and must never be taken for root.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
 NLM_F_REQUEST = 1
 NLMSG_ERROR = 2
-ESTABLISHED = 1
+STATES = (1, 4, 5)  # net/tcp_states.h: established; having said all (FIN_WAIT1, FIN_WAIT2)
 NO_COOKIE = 0xFFFFFFFF
 TIMEOUT = 1.0
 
@@ -86,7 +86,7 @@ def _ask_kernel(client: End, server: End) -> Owner | None:
     """Ask by netlink. Raises OSError when the kernel cannot tell, or knows no such socket (one code for both)."""
     family = socket.AF_INET if len(client.address) == 4 else socket.AF_INET6
     request = (
-        _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << ESTABLISHED)
+        _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, sum(1 << state for state in STATES))
         + _ID.pack(client.port, server.port, client.address, server.address)
         + _ID_TAIL.pack(0, NO_COOKIE, NO_COOKIE)
     )
@@ -107,7 +107,7 @@ def _read_answer(answer: bytes, client: End, server: End) -> Owner | None:
     # with no connection of these ends the kernel answers with a listener: what came must be what was asked for
     sport, dport, _, _ = _ID.unpack_from(body, _ANSWER.size)
     _, _, _, uid, inode = _ANSWER_TAIL.unpack_from(body, _ANSWER.size + _ID.size + _ID_TAIL.size)
-    exact = state == ESTABLISHED and (sport, dport) == (client.port, server.port)
+    exact = state in STATES and (sport, dport) == (client.port, server.port)
     return Owner(uid, inode) if exact and inode else None
 
 
@@ -119,18 +119,17 @@ def owner_in_proc(client: End, server: End) -> Owner | None:
         except OSError:  # pragma: no cover - a kernel without IPv6
             continue
         for fields in map(str.split, lines):
-            if fields[1:4] == wanted and int(fields[9]):
+            if fields[1:3] == wanted and int(fields[3], 16) in STATES and int(fields[9]):
                 return Owner(int(fields[7]), int(fields[9]))
     return None
 
 
 def _tables(client: End, server: End) -> Iterator[tuple[list[str], str]]:
     """Yield the columns to look for and the table: a v4 connection may have been made by a v6 socket."""
-    state = f"{ESTABLISHED:02X}"
     if len(client.address) == 4:
-        yield [_hex(client), _hex(server), state], "tcp"
+        yield [_hex(client), _hex(server)], "tcp"
         client, server = End(_MAPPED + client.address, client.port), End(_MAPPED + server.address, server.port)
-    yield [_hex(client), _hex(server), state], "tcp6"
+    yield [_hex(client), _hex(server)], "tcp6"
 
 
 def _hex(point: End) -> str:

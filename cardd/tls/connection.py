@@ -113,6 +113,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._early: asyncio.Queue[bytes] = asyncio.Queue()
         self._is_paused = False
         self._is_ours_to_end = False
+        self._has_ended = False
         self._fault: Exception | None = None
         self._words = self._words_left = words
 
@@ -230,14 +231,14 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def _send(self) -> None:
         data = self._engine.take()
-        if data and self._below is not None:
+        if data and self._below is not None and not self._has_ended:
             self._below.write(data)
 
     # --- asyncio.Transport: what the protocol above asks
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send the data."""
-        if self._below is None or self._below.is_closing():
+        if self._below is None or self._below.is_closing() or self._has_ended:
             return
         self._engine.write(data)
         self._send()
@@ -261,9 +262,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         return True
 
     def write_eof(self) -> None:
-        """Say goodbye, and go on listening."""
+        """Say goodbye, and go on listening; TCP's end too, as some servers only look up when something comes."""
         self._engine.shutdown()
         self._send()
+        self._has_ended = True
+        if self._below is not None and not self._below.is_closing():
+            self._below.write_eof()
 
     def close(self) -> None:
         """Say goodbye and end."""

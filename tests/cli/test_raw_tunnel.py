@@ -6,9 +6,11 @@ import imaplib
 import json
 import signal
 import socket
+import stat
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -53,7 +55,16 @@ def station(dovecot: Dovecot, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @contextmanager
 def tunnel(user: User, name: str) -> Iterator[int]:
     """Yield the tunnel's port; the tunnel must end well when it is told to."""
-    command = user.command("tunnel", name, "--json")
+    with listening(user, name) as told:
+        url = urlsplit(told)
+        assert (url.scheme, url.hostname, bool(url.port)) == ("tcp", "127.0.0.1", True)
+        yield url.port or 0
+
+
+@contextmanager
+def listening(user: User, name: str, *options: str) -> Iterator[str]:
+    """Yield where it listens; the tunnel must end well when it is told to."""
+    command = user.command("tunnel", name, "--json", *options)
     with subprocess.Popen(command, env=user.environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told = ""
@@ -61,10 +72,8 @@ def tunnel(user: User, name: str) -> Iterator[int]:
             line = process.stdout.readline()
             assert line, told
             told += line
-        url = urlsplit(str(json.loads(told)["url"]))
-        assert (url.scheme, url.hostname, bool(url.port)) == ("tcp", "127.0.0.1", True)
         try:
-            yield url.port or 0
+            yield str(json.loads(told)["url"])
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 0
@@ -82,18 +91,74 @@ def test_a_mail_program_that_knows_no_tls_has_the_holders_mailbox(professional: 
                 assert imap.status("INBOX", "(MESSAGES)")[0] == "OK"
 
 
+def all_of(program: socket.socket, *words: bytes) -> bytes:
+    """What is heard until the end, by who says these words and no more."""
+    for word in words:
+        time.sleep(0.05 if word is not words[0] else 0)
+        program.sendall(word)
+    with suppress(OSError):
+        program.shutdown(socket.SHUT_WR)
+    return b"".join(iter(lambda: program.recv(65536), b""))
+
+
+def test_who_says_all_and_listens_hears_the_answer(professional: User) -> None:
+    with tunnel(professional, "mail") as port, socket.create_connection(("127.0.0.1", port), timeout=30) as program:
+        assert b"a OK" in all_of(program, b"a CAPABILITY\r\n")
+
+
+def test_a_socket_s_path_is_for_its_user_alone_and_is_gone_afterwards(professional: User) -> None:
+    path = professional.home / "mail.sock"
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(path))  # and nobody listens any more
+    with (
+        listening(professional, "mail", "--listen", str(path)) as told,
+        socket.socket(socket.AF_UNIX) as program,
+    ):
+        assert (told, stat.S_IMODE(path.stat().st_mode)) == (f"unix:{path}", 0o600)
+        assert professional.run("tunnel", "mail", "--listen", str(path)).status == 1  # the first one keeps it
+        program.settimeout(30)
+        program.connect(str(path))
+        assert b"a OK" in all_of(program, b"a CAPABILITY\r\n")
+    assert not path.exists()
+
+
+def test_standard_input_and_output_may_be_pipes_or_one_socket(professional: User) -> None:
+    command = professional.command("tunnel", "mail", "--stdio")
+    said = subprocess.run(
+        command, env=professional.environment, input=b"a CAPABILITY\r\n", capture_output=True, check=False
+    )
+    assert (b"a OK" in said.stdout, said.returncode) == (True, 0), said.stderr
+    ours, theirs = socket.socketpair()
+    with (
+        ours,
+        subprocess.Popen(
+            command, env=professional.environment, stdin=theirs.fileno(), stdout=theirs.fileno()
+        ) as process,
+    ):
+        theirs.close()
+        ours.settimeout(30)
+        assert b"a OK" in all_of(ours, b"a CAPABILITY\r\n")
+        assert process.wait(20) == 0
+
+
+def test_connections_by_the_dozen_leave_the_daemon_for_others(professional: User) -> None:
+    with tunnel(professional, "mail") as port, ExitStack() as stack:
+        for _ in range(80):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+        assert professional.run("status").status == 0
+
+
 def test_what_begins_as_a_browser_does_never_reaches_the_server(professional: User) -> None:
     with tunnel(professional, "mail") as port:
         for begun in (
-            b"POST / HTTP/1.1\r\n\r\na CAPABILITY\r\n",
-            b"\x16\x03\x01\x00\x05hello",
-            b"\x00\x01\x00\x00a\r\n",
+            (b"POST / HTTP/1.1\r\n\r\na CAPABILITY\r\n",),
+            (b"PO", b"ST / HTTP/1.1\r\n\r\na CAPABILITY\r\n"),
+            (b"\x16\x03\x01\x00\x05hello",),
+            (b"\x00\x01\x00\x00a\r\n",),
+            (b"\x02\x10\x00\x01a\r\n",),  # STUN over TCP in its frame, with a long name that a page chose
         ):
             with socket.create_connection(("127.0.0.1", port), timeout=30) as page:
-                page.sendall(begun)
-                heard = b"".join(iter(lambda: page.recv(65536), b""))
-            assert b"CAPABILITY completed" not in heard
-            assert b"BAD" not in heard
+                assert all_of(page, *begun) == b""  # not even the server's greeting: it was not reached
 
 
 @other_user.needs_root

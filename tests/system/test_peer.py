@@ -193,6 +193,18 @@ def test_a_v6_socket_that_speaks_v4_is_known_by_both_sources() -> None:
             assert found.inode == os.fstat(client.fileno()).st_ino
 
 
+def test_a_peer_that_has_said_all_and_listens_is_known_to_both_sources(listener: socket.socket) -> None:
+    client, accepted = both_ends(listener)
+    with client, accepted:
+        client.shutdown(socket.SHUT_WR)
+        peer = peer_of(accepted)
+        assert peer is not None
+        ends = [end_of(client.family, end.getsockname()[:2]) for end in (client, accepted)]
+        asked = owner_of(ends[0], ends[1])
+        assert (peer.uid, asked) == (os.getuid(), owner_in_proc(ends[0], ends[1]))
+        assert asked is not None
+
+
 def test_a_peer_that_closed_is_nobody(listener: socket.socket) -> None:
     client, accepted = both_ends(listener)
     with accepted:

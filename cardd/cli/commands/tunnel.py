@@ -13,6 +13,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from aiohttp import ClientError, ClientResponse, web
 from multidict import CIMultiDict
@@ -23,7 +24,7 @@ from cardd.cli.parser import Exit, Parser
 from cardd.cli.raw_tunnel import RawTunnel
 from cardd.cli.waiting import until_told
 from cardd.client import Session
-from cardd.errors import CarddError, InvalidRequest, UpstreamUnknown
+from cardd.errors import CarddError, InvalidRequest, UpstreamOfAnotherKind, UpstreamUnknown
 from cardd.i18n import N_, Domain
 from cardd.relay.upstream import HOP_BY_HOP
 from cardd.system.peer import peer_of
@@ -44,15 +45,20 @@ def _arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--listen",
-        metavar="[HOST:]PORT",
+        metavar=N_("[HOST:]PORT|SOCKET"),
         default="0",
-        help=N_("where to listen, on this machine only; any free port by default"),
+        help=N_(
+            "where to listen, on this machine only; any free port by default; a raw tunnel also at a socket's path"
+        ),
+    )
+    parser.add_argument(
+        "--stdio", action="store_true", help=N_("one connection by standard input and output; raw tunnels only")
     )
 
 
 async def _tunnel(context: Context) -> int:
-    """Listen until interrupted. Raises InvalidRequest, SessionUnknown, UpstreamUnknown."""
-    host, port = _place(context.arguments.listen)
+    """Listen until interrupted. Raises InvalidRequest, SessionUnknown, UpstreamError, OSError."""
+    place = _place(context.arguments.listen)
     name: str = context.arguments.name
     opened = context.remembered.open_session()
     async with context.client(context.remembered.secret) as cardd:
@@ -60,23 +66,38 @@ async def _tunnel(context: Context) -> int:
         # a session that has ended is told now, not at the first request
         relayed, raw = await session.upstreams(), await session.tunnels()
         if name in raw:
-            tell = partial(_tell, context)
-            await until_told(_serve(context, RawTunnel(session, name, tell), host, port))
-        elif name in relayed:
-            await until_told(_serve(context, _Tunnel(session, name), host, port))
-        else:
+            tunnel = RawTunnel(session, name, partial(_tell, context))
+            work = tunnel.carry_stdio() if context.arguments.stdio else _serve_raw(context, tunnel, place)
+        elif name not in relayed:
             raise UpstreamUnknown(name=name, known=", ".join(sorted({*relayed, *raw})) or "–")
+        elif context.arguments.stdio or isinstance(place, Path):
+            raise UpstreamOfAnotherKind(name=name, kind="https")
+        else:
+            work = _serve(context, _Tunnel(session, name), *place)
+        await until_told(work)
     return Exit.OK
+
+
+async def _serve_raw(context: Context, tunnel: RawTunnel, place: Path | tuple[str, int]) -> None:
+    if not isinstance(place, Path):
+        await _serve(context, tunnel, *place)
+        return
+    async with tunnel.listening_at(place):
+        await _say_and_wait(context, f"unix:{place}")
 
 
 async def _serve(context: Context, tunnel: _Tunnel | RawTunnel, host: str, port: int) -> None:
     async with tunnel.listening(HOSTS[host], port) as taken:
-        url, name = f"{tunnel.scheme}://{f'[{host}]' if ':' in host else host}:{taken}", context.arguments.name
-        context.answer(
-            {"url": url, "upstream": name},
-            [_("{url} leads to “{name}” with your certificate; Ctrl-C ends it.", context.language, url=url, name=name)],
-        )
-        await asyncio.get_running_loop().create_future()
+        await _say_and_wait(context, f"{tunnel.scheme}://{f'[{host}]' if ':' in host else host}:{taken}")
+
+
+async def _say_and_wait(context: Context, url: str) -> None:
+    name = context.arguments.name
+    context.answer(
+        {"url": url, "upstream": name},
+        [_("{url} leads to “{name}” with your certificate; Ctrl-C ends it.", context.language, url=url, name=name)],
+    )
+    await asyncio.get_running_loop().create_future()
 
 
 def _tell(context: Context, error: CarddError) -> None:
@@ -84,8 +105,10 @@ def _tell(context: Context, error: CarddError) -> None:
     context.terminal.tell(sentence for sentence in sentences(error, context.language) if sentence)
 
 
-def _place(given: str) -> tuple[str, int]:
-    """Return host and port, on this machine only: whoever could connect would act with the card."""
+def _place(given: str) -> Path | tuple[str, int]:
+    """Return a socket's path, or host and port on this machine: whoever could connect would act with the card."""
+    if "/" in given:
+        return Path(given).absolute()
     host, _, port = given.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if host not in HOSTS or not port.isdecimal() or int(port) > 65535:
