@@ -339,7 +339,7 @@ def test_the_page_says_what_to_do_for_each_word_of_find(browser: Browser, either
 
 
 def test_everybody_can_use_the_pages_in_both_languages_and_on_a_phone(
-    browser: Browser, either: WebPs, card: None
+    browser: Browser, either: WebPs, workstation: Workstation, card: None
 ) -> None:
     with page(browser, either) as mine:
 
@@ -361,4 +361,10 @@ def test_everybody_can_use_the_pages_in_both_languages_and_on_a_phone(
         mine.log_in()
         mine.sign()
         judge()
+        mine.press("language")
+        workstation.pinentry.answer("cancel")
+        mine.press("sign")
+        wait_for(lambda: mine.field("problem") != "")
+        assert "nothing was signed" in mine.field("problem")
+        mine.press("language")
         mine.log_out()

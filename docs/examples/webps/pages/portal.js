@@ -15,10 +15,10 @@ const may = (get) => {
 const kept = may(() => localStorage);
 const keptHere = may(() => sessionStorage); // this tab's
 const tabs = may(() => new BroadcastChannel("portal")); // of this browser, which have one login together
-const daemons = {}; // cardd by language
 
 let language = kept?.getItem("language") === "en" ? "en" : "fr";
 let me; // as the server tells it
+let daemon; // cardd, once it was asked for
 let session; // of cardd, while this page has one
 let ends; // what ends listening to cardd
 let shown; // the document: its id and the bytes that are on the screen
@@ -31,7 +31,7 @@ let watched; // which one of them
 
 const text = (name, values = {}, texts = TEXTS) =>
   texts[name][language === "fr" ? 0 : 1].replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
-const cardd = () => (daemons[language] ??= new Cardd({ bases: me.cardd, language }));
+const cardd = () => Object.assign((daemon ??= new Cardd({ bases: me.cardd })), { language });
 
 function made(tag, content, attributes = {}) {
   const element = Object.assign(document.createElement(tag), attributes);
@@ -132,8 +132,8 @@ async function open() {
  */
 function follow() {
   ends?.();
-  const [daemon, stop] = [cardd(), new AbortController()];
-  const listen = (kind, act) => daemon.addEventListener(kind, act, { signal: stop.signal });
+  const stop = new AbortController();
+  const listen = (kind, act) => cardd().addEventListener(kind, act, { signal: stop.signal });
   const cards = new Set();
   const judge = () => !session && me.way === "card" && cards.size === 0 && gone("card_removed");
   listen("session.closed", ({ detail }) => detail.session === session?.id && gone(detail.reason));
@@ -144,7 +144,7 @@ function follow() {
     judge();
     session?.refresh().catch(({ code }) => code?.startsWith("session.") && gone("unknown"));
   });
-  const quiet = daemon.listen();
+  const quiet = cardd().listen();
   ends = () => {
     stop.abort();
     quiet();
@@ -359,6 +359,7 @@ onPress("cancel", giveUp);
 byId("language").addEventListener("click", () => {
   language = language === "fr" ? "en" : "fr";
   kept?.setItem("language", language);
+  if (daemon) cardd(); // speaks it too
   say();
   draw();
 });
