@@ -123,6 +123,7 @@ def test_a_professional_logs_in_by_card_signs_what_they_see_and_logs_out(
         assert digest[:8] in workstation.pinentry.shown()[-1].description.lower().replace(" ", "")
         mine.press("leave")
         mine.reads("Vous êtes déconnecté(e)")
+        assert not any(told in mine.tab.run("return document.body.textContent") for told in (DOCTOR, digest, "tension"))
         mine.tab.open("about:blank")
         browser.command("browsingContext.traverseHistory", context=mine.tab.context, delta=-1)
         wait_for(lambda: mine.tab.address.startswith(site.origin))
@@ -276,6 +277,20 @@ def test_the_page_logs_out_when_the_card_is_pulled_and_says_what_cardd_says(
             assert mine.field("said") == ""  # another card may go
         mine.reads("La carte a été retirée : vous êtes déconnecté(e).")
         assert mine.tab.run("return (await (await fetch('/me')).json()).holder") is None
+
+
+def test_the_page_logs_out_when_cardd_lets_its_site_in_no_more(
+    browser: Browser, either: WebPs, workstation: Workstation, card: None
+) -> None:
+    with page(browser, either) as mine:
+        for own_session in (True, False):
+            mine.log_in()
+            if not own_session:
+                mine.tab.open(either.origin)
+                mine.reads("Vous êtes connecté(e)")
+            workstation.shut_out(either.origin)
+            mine.reads("cardd a fermé la session de la carte")
+            assert mine.tab.run("return (await (await fetch('/me')).json()).holder") is None
 
 
 def test_two_tabs_have_one_login(browser: Browser, either: WebPs, workstation: Workstation, card: None) -> None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import cast
+from urllib.parse import quote
 
 from cardd_simulators.cards.interface import PoweredCard
 from cardd_simulators.cards.vpcd import VpcdSlot
@@ -118,6 +119,12 @@ class Workstation:
         with closing(UnixConnection(self.daemon.socket)) as connection:
             connection.request("POST", path, b"{}", {"Content-Type": "application/json"})
             return connection.getresponse().read()
+
+    def shut_out(self, origin: str) -> None:
+        """Do what ``cardctl origins revoke`` does."""
+        with closing(UnixConnection(self.daemon.socket)) as connection:
+            connection.request("DELETE", f"/v1/origins/{quote(origin, safe='')}")
+            assert connection.getresponse().status == 204
 
     def cards(self) -> list[Json]:
         """The cards that the daemon knows; none while it has no PC/SC."""

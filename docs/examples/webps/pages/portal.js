@@ -4,6 +4,7 @@ import { Cardd, CarddError } from "./cardd.js";
 import { PROBLEMS, TEXTS } from "./texts.js";
 
 const SECOND = 1000; // milliseconds
+const OWN = ["name", "number", "profession", "proof", "document", "digest", "signed"];
 const byId = (id) => document.getElementById(id);
 const may = (get) => {
   try {
@@ -137,6 +138,8 @@ function follow() {
   const cards = new Set();
   const judge = () => !session && me.way === "card" && cards.size === 0 && gone("card_removed");
   listen("session.closed", ({ detail }) => detail.session === session?.id && gone(detail.reason));
+  // cardd started anew, or its person shut the site out: this page has no session there, and sees no card any more
+  listen("disconnected", ({ detail }) => detail?.code === "page.consent_needed" && gone("unknown"));
   listen("card.removed", ({ detail }) => cards.delete(detail.card) && judge());
   listen("hello", ({ detail }) => {
     cards.clear();
@@ -318,6 +321,7 @@ function draw() {
   [byId("outside").hidden, byId("inside").hidden] = [Boolean(me.holder), !me.holder];
   byId("ecps").hidden = !me.ecps;
   drawPending();
+  for (const id of OWN) byId(id).replaceChildren(); // nothing stays of who has left
   if (me.holder) drawInside(me.holder);
 }
 
