@@ -21,6 +21,7 @@ from cardd.core.dialog_lines import DialogLines
 from cardd.core.events import EventBus
 from cardd.core.leases import Leases
 from cardd.core.lifecycle import Lifecycle, Outer, Part
+from cardd.core.observer import Observer
 from cardd.core.origins import Origins
 from cardd.core.owners import OwnedReaders, Owners
 from cardd.core.page_passes import Pages
@@ -131,6 +132,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     core.lifecycle.join(
         *outside.parts,
         core.audit,
+        core.observer,
         parts.trail,
         core.readers.owners,
         Outer("readers", watching=core.readers.every.watch, stopping=core.readers.every.stop),
@@ -152,6 +154,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
             listen=outside.listen_p11,
             peer_of=outside.program_peer_of,
             has_left=outside.has_left,
+            observer=core.observer,
             descriptors=outside.descriptors,
         ),
         core.clients,
@@ -182,6 +185,7 @@ class _Core:
     audit: CountedRefusals
     events: EventBus
     trace: Trace
+    observer: Observer
     dialogs: DialogLines
     sessions: Sessions
     readers: OwnedReaders
@@ -196,8 +200,10 @@ class _Core:
 
 
 def _core(config: Config, outside: Outside) -> _Core:
-    clock, audit, events, lifecycle = outside.clock, CountedRefusals(outside.audit), EventBus(), Lifecycle()
+    clock, events, lifecycle = outside.clock, EventBus(), Lifecycle()
     trace = Trace(clock)
+    observer = Observer(trace)
+    audit = CountedRefusals(outside.audit, told=observer.recorded)
     dialogs = DialogLines(outside.prompter, events, clock, config.prompt, audit)
     sessions = Sessions(clock, events, config.session, lifecycle)
     buses = (events, *trace.buses)
@@ -217,6 +223,7 @@ def _core(config: Config, outside: Outside) -> _Core:
         audit,
         events,
         trace,
+        observer,
         dialogs,
         sessions,
         readers,
@@ -284,6 +291,7 @@ def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, p
         lifecycle=core.lifecycle,
         events=core.events,
         trace=core.trace,
+        observer=core.observer,
         clock=clock,
         readers=core.readers,
         leases=core.leases,

@@ -26,6 +26,7 @@ from yarl import URL
 
 from cardd.errors import UpstreamError, UpstreamRefusedUs, UpstreamUntrusted
 from cardd.outward import DIRECT, Outward, Proxy, ProxyFault, is_blocked, open_tunnel
+from cardd.request import Where, step
 from cardd.secret import overwrite
 
 BUFFER = 64 * 1024
@@ -162,34 +163,37 @@ class HttpClient:
         """
         if self._closed:
             raise HttpFault(Why.UNREACHABLE)
-        target, proxy = self._target(address), None
+        target = self._target(address)
         total = self._limits.total if timeout is None else timeout
-        try:
-            proxy = None if self._connectors else await self._proxy_to(target)
-            shown, is_plain = _shown_to(proxy), target.scheme == "http"
-            async with self._session(target, is_proxied=proxy is not None).request(
-                method,
-                target,
-                data=body,
-                json=json,
-                headers={**headers, **shown} if is_plain else headers,
-                allow_redirects=False,
-                ssl=True if is_plain or self._connectors else await self._trust(),
-                timeout=aiohttp.ClientTimeout(total=total, sock_connect=self._limits.connect),
-                proxy=proxy.url if proxy else None,
-                proxy_headers=shown if shown and not is_plain else None,
-            ) as response:
-                if proxy and response.status == HTTP_PROXY_AUTHENTICATION:
-                    raise ProxyFault("credentials")  # the proxy itself, of plain http
-                content = await _read(response, self._limits.size if size is None else size)
-                cookies = {name: morsel.value for name, morsel in response.cookies.items()}
-                kind, date, after = response.content_type.lower(), _date(response, "Date"), _retry_after(response)
-                return HttpAnswer(response.status, kind, content, cookies, date, after)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, UpstreamError) as fault:
-            why, about = _why(fault)
-            if proxy and about == "credentials":
-                self._outward.refused_by(proxy)
-            raise HttpFault(why, about) from fault
+        with step("http", Where.NETWORK, method=method, host=target.host or "", port=target.port or 0) as told:
+            proxy = None
+            try:
+                proxy = None if self._connectors else await self._proxy_to(target)
+                shown, is_plain = _shown_to(proxy), target.scheme == "http"
+                async with self._session(target, is_proxied=proxy is not None).request(
+                    method,
+                    target,
+                    data=body,
+                    json=json,
+                    headers={**headers, **shown} if is_plain else headers,
+                    allow_redirects=False,
+                    ssl=True if is_plain or self._connectors else await self._trust(),
+                    timeout=aiohttp.ClientTimeout(total=total, sock_connect=self._limits.connect),
+                    proxy=proxy.url if proxy else None,
+                    proxy_headers=shown if shown and not is_plain else None,
+                ) as response:
+                    told.about["status"] = response.status
+                    if proxy and response.status == HTTP_PROXY_AUTHENTICATION:
+                        raise ProxyFault("credentials")  # the proxy itself, of plain http
+                    content = await _read(response, self._limits.size if size is None else size)
+                    cookies = {name: morsel.value for name, morsel in response.cookies.items()}
+                    kind, date, after = response.content_type.lower(), _date(response, "Date"), _retry_after(response)
+                    return HttpAnswer(response.status, kind, content, cookies, date, after)
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError, UpstreamError) as fault:
+                why, about = _why(fault)
+                if proxy and about == "credentials":
+                    self._outward.refused_by(proxy)
+                raise HttpFault(why, about) from fault
 
     async def certificate_of(self, address: str) -> bytes | None:
         """Return what a server shows, believed or not (DER), for a person to be told; None where none comes.

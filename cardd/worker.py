@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -157,7 +158,7 @@ class _Progress:
 
 
 class _Job(Generic[T]):
-    """One piece of work on its way through the thread."""
+    """One piece of work on its way through the thread, where it is done in the context of whoever asked for it."""
 
     def __init__(self, work: Callable[[], T], loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -165,6 +166,7 @@ class _Job(Generic[T]):
         self.progress = _Progress()
         self.timer: asyncio.TimerHandle  # set with the job's place in the queue
         self._work = work
+        self._context = copy_context()
 
     def execute(self) -> None:
         """Do the work, on the thread; nothing is done for a caller who has gone."""
@@ -174,7 +176,7 @@ class _Job(Generic[T]):
             return
         progress.started = time.monotonic()
         try:
-            outcome = partial(self.future.set_result, self._work())
+            outcome = partial(self.future.set_result, self._context.run(self._work))
         except BaseException as error:  # noqa: BLE001 - whatever the job raises is its caller's
             outcome = partial(self.future.set_exception, error)
         progress.ended = True

@@ -34,8 +34,8 @@ SCRIPT_DESTINATIONS = ("empty", "websocket")
 PAGE_SITES = ("cross-site", "same-site", "same-origin")
 
 ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"  # those of the relay too
-ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Prefer, SOAPAction"
-EXPOSED_HEADERS = "Location, Retry-After"
+ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Prefer, SOAPAction, X-Request-ID"
+EXPOSED_HEADERS = "Location, Retry-After, X-Request-ID"
 PREFLIGHT_AGE = "600"
 
 

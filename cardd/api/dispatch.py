@@ -32,10 +32,12 @@ from cardd.errors import (
 )
 from cardd.i18n import stated_language
 from cardd.model import CallerKey, CallerKind
+from cardd.request import Request, current, named_by, working_on
 from cardd.secret import overwrite
 
 PARAMETERS_MAX = 16
 RETRY_AFTER = 1
+REQUEST = "X-Request-ID"
 NOBODY = ""  # the identifier of programs that no route asked who they are; a page has its origin
 
 COMMON = {
@@ -83,15 +85,24 @@ class Dispatcher:
             page = self._admit(http, connection)
         except Forbidden:
             return _terse()
-        headers = {**COMMON, **cors(page)} if page else COMMON
+        request = Request(self._parts.observer, named_by(http.headers.get(REQUEST, "")))
+        headers = {**COMMON, REQUEST: request.id, **(cors(page) if page else {})}
+        with working_on(request):
+            answer, fault = await self._tried(http, self._answer(http, connection, page, headers, on_hang_up))
+            self._parts.observer.ended(request, answer.status, fault.code if fault else None)
+        return _response(answer, headers) if isinstance(answer, Reply) else answer
+
+    @staticmethod
+    async def _tried(http: web.BaseRequest, answering: Awaitable[AnyReply]) -> tuple[AnyReply, CarddError | None]:
+        """Return the answer, or the problem of what failed."""
         try:
-            answer = await self._answer(http, connection, page, headers, on_hang_up)
+            return await answering, None
         except CarddError as error:
-            answer = problem(error, http.headers.get("Accept-Language", ""))
+            fault = error
         except Exception:  # the journal gets the traceback, the caller a problem
             log.exception("a handler failed")
-            answer = problem(InternalError(), http.headers.get("Accept-Language", ""))
-        return _response(answer, headers) if isinstance(answer, Reply) else answer
+            fault = InternalError()
+        return problem(fault, http.headers.get("Accept-Language", "")), fault
 
     async def close(self) -> None:
         """Give up the work that outlives its request."""
@@ -141,10 +152,15 @@ class Dispatcher:
 
     async def _answered(self, route: Route, call: Call) -> AnyReply:
         http, connection = call.http, call.connection
+        request = current()
+        if request is not None:
+            request.name = f"{route.method} {route.path}"
         if route.access is not anyone:
             await self._parts.readers.owners.told.wait()
         route.access(call)
         _check_rights(route, call)
+        if request is not None and call.open_session is not None:
+            request.session = call.open_session.id
         if call.who is not None and call.who.kind is not CallerKind.LOCAL:
             connection.has_client = True
         language = stated_language(http.headers.get("Accept-Language"))

@@ -22,6 +22,7 @@ from cardd.api.schemas.workstation import Hello, Told
 from cardd.core.events import Subscription
 from cardd.errors import InvalidRequest, PcscUnavailable, ReaderNotYours, TooManyRequests
 from cardd.model import Event
+from cardd.request import current
 
 MESSAGE_MAX = 1024
 RETRY_AFTER = 10
@@ -116,6 +117,8 @@ async def server_sent(call: Call, subscribe: Callable[[], Subscription]) -> web.
 async def deliver(call: Call, subscription: Subscription, send: Send) -> None:
     """Send what the subscription brings, numbered from 0, until it ends, the listener leaves or takes nothing."""
     call.on_hang_up(subscription.end)
+    if request := current():
+        request.lasts = True
     number = 0
     try:
         while (event := await subscription.next()) is not None:

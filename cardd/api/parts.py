@@ -11,6 +11,7 @@ from cardd.core.consents import Consents
 from cardd.core.events import EventBus
 from cardd.core.leases import Leases
 from cardd.core.lifecycle import Lifecycle
+from cardd.core.observer import Observer
 from cardd.core.origins import Origins
 from cardd.core.owners import OwnedReaders
 from cardd.core.page_passes import Pages
@@ -74,6 +75,7 @@ class Parts:
     relay: Relay
     events: EventBus
     trace: Trace
+    observer: Observer
     clock: Clock
     version: str
 

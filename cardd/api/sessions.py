@@ -48,7 +48,11 @@ async def open_one(call: Call, body: SessionBody) -> Reply:
     """Log in. The answer is the only place where the token is whole."""
     if body.method != "ecps":
         await call.parts.readers.every.look()
-    session, token = await _login(call, body)
+    try:
+        session, token = await _login(call, body)
+    except CarddError:
+        call.parts.observer.logged_in(body.method, "failed")
+        raise
     await _agreed(call, session, body)
     try:
         ensure_waited_for()

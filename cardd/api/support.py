@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from aiohttp import web
 
 from cardd.api.access import administrator
 from cardd.api.call import Call, Reply, Shape
 from cardd.api.events import server_sent
 from cardd.api.schemas.workstation import EnrolmentAnswer, SupportAnswer, SupportBody, TraceBody
+from cardd.core.events import Subscription
 from cardd.core.support import Privilege
-from cardd.errors import ReaderNotYours
+from cardd.core.trace import Content
+from cardd.errors import PcscUnavailable, ReaderNotYours
 
 SUPPORT_BODY = Shape(SupportBody)
 
@@ -45,9 +49,19 @@ async def trace(call: Call, body: TraceBody) -> web.StreamResponse:
 
     The full trace names the holder: for administrators, recorded, with a code of support. Raises ReaderNotYours.
     """
+    content = Content.FULL if body.full else Content.MASKED if body.masked else Content.NONE
     if not call.parts.readers.of(call.caller).is_owner:
         raise ReaderNotYours
     if body.full:
         administrator(call)
         await call.parts.support.demand(Privilege.TRACE_FULL, call.caller, call.support_code)
-    return await server_sent(call, lambda: call.parts.trace.follow(call.caller.key, full=body.full))
+
+    def follow() -> Subscription:
+        """Begin with the readers and cards that are there."""
+        followed = call.parts.trace.follow(call.caller.key, content)
+        with contextlib.suppress(PcscUnavailable):
+            for state in call.parts.readers.every.readers():
+                followed.offer(call.parts.trace.present(state.reader.name, state.card.atr if state.card else b""))
+        return followed
+
+    return await server_sent(call, follow)

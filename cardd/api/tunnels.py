@@ -18,6 +18,7 @@ from cardd.api.call import Call
 from cardd.api.problems import problem
 from cardd.config import Upstream
 from cardd.errors import CarddError, InvalidRequest
+from cardd.request import current
 from cardd.worker import until_one_ends
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ async def dig(call: Call) -> web.StreamResponse:
         raise InvalidRequest(where="Upgrade", why="handshake")
     socket.headers.update(call.headers)
     await socket.prepare(call.http)
+    if request := current():
+        request.lasts = True
     error = await _carried(call, upstream, socket)
     if error is None:
         await socket.close(code=DONE)

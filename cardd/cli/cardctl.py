@@ -39,7 +39,7 @@ COMMANDS = {
     "audit": ("audit", N_("read, verify or export the audit log")),
     "config": ("config", N_("check, show or explain the configuration")),
     "support": ("support", N_("the one-time codes that this workstation demands for what only support may do")),
-    "trace": ("support", N_("the exchanges with cards as they happen, without any PIN")),
+    "trace": ("trace", N_("what happens, step by step: cards, dialogs, servers, and where the time goes; never a PIN")),
     "doctor": ("doctor", N_("what works on this workstation, what does not, and what to do")),
 }
 

@@ -289,15 +289,15 @@ class CarddClient:
 
     @asynccontextmanager
     async def trace(
-        self, *, full: bool = False, support_code: str | None = None
+        self, *, masked: bool = False, full: bool = False, support_code: str | None = None
     ) -> AsyncIterator[AsyncIterator[Event]]:
-        """Yield the exchanges with cards as they happen (docs/support-codes.md): lengths and status words.
+        """Yield what happens, step by step (docs/support.md): exchanges with cards by lengths and status words.
 
-        ``full`` adds the data, which names the holder: for root and the service's own user, with a code of support
-        where the workstation demands one. The trace ends when the daemon stops; Unix socket only. Raises as
-        ``enrol_support``.
+        ``masked`` adds the data without what names anybody. ``full`` adds it as it is, which names the holder: for root
+        and the service's own user, with a code of support where the workstation demands one. The trace ends when the
+        daemon stops; Unix socket only. Raises as ``enrol_support``.
         """
-        body, headers = {"full": full}, _support(support_code)
+        body, headers = {"full": full, "masked": masked}, _support(support_code)
         async with self._transport.stream("POST", "/v1/support/traces", body, headers=headers) as lines:
             yield parse(lines)
 

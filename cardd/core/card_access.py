@@ -24,6 +24,7 @@ from cardd.driver import Card
 from cardd.errors import CarddError, CardRemoved, CardTimeout, InternalError
 from cardd.model import CallerKey, CardCertificate, CardInfo, PinState
 from cardd.ports import Connection, Reader
+from cardd.request import Where, step
 from cardd.secret import Secret
 from cardd.worker import Background
 
@@ -241,7 +242,9 @@ class CardAccess:
         waiting = 1
         self._queued += waiting
         try:
-            async with self._lock.turn(caller):
+            async with contextlib.AsyncExitStack() as held:
+                with step("turn", Where.CARD):
+                    await held.enter_async_context(self._lock.turn(caller))
                 self._queued -= waiting
                 waiting = 0
                 yield
@@ -335,7 +338,8 @@ class CardAccess:
         if self._gone:
             raise self._gone()
         try:
-            return await self._reader.run(job, timeout=timeout)
+            with step("card", Where.CARD):
+                return await self._reader.run(job, timeout=timeout)
         except CardTimeout:
             self._transaction.forget()  # whatever the late job still does, the card is opened anew
             raise

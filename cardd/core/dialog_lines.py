@@ -35,6 +35,7 @@ from cardd.errors import (
 )
 from cardd.model import Caller, CallerKey, Choice, Event, PinQuestion, Question
 from cardd.ports import AuditLog, Clock, Prompter
+from cardd.request import Where, current, step
 from cardd.secret import Secret
 
 WAITING_MAX = 8  # questions of one caller
@@ -168,8 +169,9 @@ class DialogLines(Part):
         Raises PinCancelled, PinTimeout, PinFormat, RefusedTooOften, CallerLeft, PromptBusy, PromptUnavailable.
         """
         spoken = replace(question, question=_spoken(question.question))
-        async with while_waited_for(), self._turn(spoken.question):
-            await self._prompter.ask_pin(spoken, into)
+        with step("dialog", Where.PERSON, topic=question.question.topic, asks="pin"):
+            async with while_waited_for(), self._turn(spoken.question):
+                await self._prompter.ask_pin(spoken, into)
 
     async def confirm(self, question: Question, is_taken_back: Callable[[], bool] = has_caller_left) -> Choice:
         """Return the answer. ``is_taken_back`` says whether it was the caller who ended a dialog that is cancelled.
@@ -179,8 +181,10 @@ class DialogLines(Part):
         choice: Choice | None = None
         until = self._clock.monotonic() + question.timeout
         while choice is None:
-            async with while_waited_for(), self._turn(question, is_taken_back) as place:
-                choice = await self._answer(place)
+            with step("dialog", Where.PERSON, topic=question.topic) as told:
+                async with while_waited_for(), self._turn(question, is_taken_back) as place:
+                    choice = await self._answer(place)
+                told.about["choice"] = choice
             question = replace(question, timeout=max(1.0, until - self._clock.monotonic()))
         if choice is Choice.NO:
             self._refusals.count(caller_of(question))
@@ -209,6 +213,12 @@ class DialogLines(Part):
 
         Raises RefusedTooOften, CallerLeft, PromptBusy.
         """
+        with step("dialog", Where.PERSON, topic=question.topic, asks="keypad"):
+            async with self._shown_for_keypad(question):
+                yield
+
+    @asynccontextmanager
+    async def _shown_for_keypad(self, question: Question) -> AsyncIterator[None]:
         async with self._turn(question, keypad=True):
             notice = asyncio.ensure_future(self._prompter.notify(_spoken(question)))
             try:
@@ -228,6 +238,8 @@ class DialogLines(Part):
             self._refusals.check(caller)  # what was asked before this may have been refused
             if question.topic not in WITHOUT_ROW:
                 await ensure_recordable(self._audit)
+            if request := current():
+                request.dialogs += 1
             self._publish("prompt.opened", question, timeout=round(question.timeout), **more)
             try:
                 yield place

@@ -40,6 +40,9 @@ class Part:
     def reconfigured(self, config: Config) -> None:
         """Take the settings that may change while cardd runs (``Section.LIVE``)."""
 
+    def session_opened(self, session: Session) -> None:
+        """Note a session whose person has logged in."""
+
     def session_closed(self, session: Session, reason: str) -> None:
         """Forget a session that ended; its PIN is wiped already."""
 
@@ -132,6 +135,10 @@ class Lifecycle(Part):
     def reconfigured(self, config: Config) -> None:
         """Tell every part."""
         self._tell(lambda part: part.reconfigured(config))
+
+    def session_opened(self, session: Session) -> None:
+        """Tell every part."""
+        self._tell(lambda part: part.session_opened(session))
 
     def session_closed(self, session: Session, reason: str) -> None:
         """Tell every part."""

@@ -110,6 +110,7 @@ class Readers:
     def reader_added(self, reader: Reader) -> None:
         """Note a new reader slot."""
         self._readers[reader.name] = ReaderState(reader)
+        self._trace.readers_changed("reader.added", reader.name)
         self._events.publish(Event("reader.added", {"reader": reader.name}))
 
     def reader_removed(self, name: str) -> None:
@@ -117,6 +118,7 @@ class Readers:
         if name in self._readers:
             self.card_removed(name)
             del self._readers[name]
+            self._trace.readers_changed("reader.removed", name)
             self._events.publish(Event("reader.removed", {"reader": name}))
 
     def card_inserted(self, name: str, atr: bytes) -> None:
@@ -150,6 +152,7 @@ class Readers:
         is_service_gone = not self.available and (bool(card.slot) or not card.is_token)
         card.access.lost(PcscUnavailable if is_service_gone else CardRemoved)
         self._lifecycle.card_removed(card, "readers_gone" if is_service_gone else "card_removed")
+        self._trace.readers_changed("card.removed", name)
         self._events.publish(Event("card.removed", {"card": card.id, "reader": name}))
         if not card.is_token:
             self._leave_readers()
@@ -217,6 +220,7 @@ class Readers:
             others=self._others,
         )
         card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access, slot)
+        self._trace.readers_changed("card.inserted", name, atr)
         self._events.publish(Event("card.inserted", {"card": card.id, "reader": name, "kind": kind.value}))
         return card
 

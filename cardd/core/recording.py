@@ -22,6 +22,7 @@ from cardd.core.state_file import StateFile
 from cardd.errors import AuditSlow, AuditUnavailable, CarddError, CardTimeout, ConsentError, PinError, StateUnavailable
 from cardd.model import AuditEntry, AuditRow, Caller, Outcome, Receipt
 from cardd.ports import AuditLog, Store
+from cardd.request import Where, current, step
 from cardd.worker import Background, post
 
 MINUTE = 60.0
@@ -132,7 +133,8 @@ class RecordedWork(Generic[T]):
         self._has_signed = True
         self._all.writing.add(self)
         try:
-            self._all.audit.write(entries, receipt)
+            with step("disk", Where.DAEMON):
+                self._all.audit.write(entries, receipt)
         except BaseException as error:
             fault = error
             self._settle(lambda waiting: waiting.set_exception(fault))
@@ -185,16 +187,23 @@ class CountedRefusals(Part):
     minute is counted, and the count is a row at the minute's end. So are the acts of ``COUNTED``, which ask nobody.
     One person may have thousands of OS users (subuid(5)): what unpaired programs of more than ``STRANGERS`` are refused
     in a minute is counted together, as those of ``local:*``; the user of that row is the first of them.
+
+    Each row names the request that it is of, and ``told`` hears of it.
     """
 
-    def __init__(self, audit: AuditLog, *, minute: float = MINUTE) -> None:
+    def __init__(
+        self, audit: AuditLog, *, minute: float = MINUTE, told: Callable[[AuditEntry], None] = lambda _: None
+    ) -> None:
         self._audit = audit
+        self._told = told
         self._minute = minute
         self._repeated: dict[tuple[object, ...], _Repeated] = {}
         self._background = Background()
 
     async def append(self, entry: AuditEntry) -> AuditRow:
         """Append the row, or count it and return the one that stands for it. Raises AuditUnavailable."""
+        entry = _of_request(entry)
+        self._told(entry)
         if (entry.outcome is Outcome.DONE and entry.action not in COUNTED) or entry.digest or entry.document:
             return await self._audit.append(entry)
         key = self._key(entry)
@@ -217,7 +226,10 @@ class CountedRefusals(Part):
 
     def write(self, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> None:
         """Write what was done."""
-        self._audit.write(entries, receipt)
+        named = [_of_request(entry) for entry in entries]
+        self._audit.write(named, receipt)
+        for entry in named:
+            self._told(entry)
 
     def find(self, name: bytes) -> Receipt | None:
         """Return the receipt of this name."""
@@ -262,8 +274,14 @@ class CountedRefusals(Part):
         with contextlib.suppress(AuditUnavailable, StateUnavailable):
             row = await repeated.row
             if repeated.count:
-                entry = replace(row.entry, session=None, document=f"times:{repeated.count}")
+                entry = replace(row.entry, session=None, request=None, document=f"times:{repeated.count}")
                 await (self._begin(key, entry).row if goes_on else self._audit.append(entry))
+
+
+def _of_request(entry: AuditEntry) -> AuditEntry:
+    """Return the entry with the request that is worked on."""
+    request = current()
+    return replace(entry, request=request.id) if request is not None and entry.request is None else entry
 
 
 class DocumentNames:

@@ -27,6 +27,7 @@ from cardd.errors import (
 )
 from cardd.model import Caller, CallerKey, Event, Identity, KeyPurpose, Situation
 from cardd.ports import Clock
+from cardd.request import current
 from cardd.secret import fingerprint, new_token
 from cardd.worker import Background
 
@@ -85,11 +86,14 @@ class Sessions(Part):
             state=SessionState.PENDING if pending else SessionState.ACTIVE,
         )
         self._open[session.token] = session
+        if request := current():
+            request.session = session_id
         self._watch(session)
         if pending:
             self._tell_pending(session, pending)
         else:
             self._publish("session.opened", session)
+            self.lifecycle.session_opened(session)
         return session, token
 
     def wait_anew(self, session: Session, pending: Pending) -> None:
@@ -112,6 +116,7 @@ class Sessions(Part):
         session.identity, session.pending, session.state = identity, None, SessionState.ACTIVE
         session.situate(situation)
         self._publish("session.opened", session)
+        self.lifecycle.session_opened(session)
         if session.opens_locked:
             self.lock(session)
 

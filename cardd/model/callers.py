@@ -24,6 +24,12 @@ def shown(text: str) -> str:
     return "".join(" " if unicodedata.category(character) in UNSAFE else character for character in text)
 
 
+class Plain(str):
+    """A text of cardd's own that names nobody: what a log passes on, where it is masked, beside numbers and codes."""
+
+    __slots__ = ()
+
+
 class CallerKind(StrEnum):
     """How a caller is known."""
 
@@ -233,7 +239,8 @@ class AuditEntry:
     """One row of the audit log before it is chained: who, what, with which certificate, by whose consent, how it ended.
 
     ``action`` is a dotted verb (``session.open``, ``signature.raw``, ``auth_token.issue``, ``client.pair``); ``digest``
-    is hex; ``certificate`` is the serial number in hex; ``code`` is the error's code when the outcome is not ``done``.
+    is hex; ``certificate`` is the serial number in hex; ``code`` is the error's code when the outcome is not ``done``;
+    ``request`` is the identifier of the request that asked for it, as it stands in answers, traces and the log.
     """
 
     action: str
@@ -247,6 +254,7 @@ class AuditEntry:
     certificate: str | None = None
     consent: str | None = None
     code: str | None = None
+    request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from cardd.p11.calls import CALLS, Call, Of
 from cardd.p11.cryptoki import Refused, Rv
 from cardd.p11.module import Handler, Module
 from cardd.p11.wire import Frames, Malformed, Reader, Request, failure, framed, success
+from cardd.request import Request as Asked
+from cardd.request import current, working_on
 from cardd.worker import Background
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ UNSENT_MAX = 128 * 1024  # bytes of answers that the program does not take, and 
 OTHERS_BODY_MAX = 64 * 1024  # bytes of one call of a user whose the readers are not
 LOOK = 0.5  # seconds between two looks whether a program is still there whose bytes are not read for now
 HANDLERS: dict[str, Handler] = {call.name: getattr(Module, call.name) for call in CALLS.values()}
+
+OK, FAILED = 200, 500  # as HTTP counts answers
 
 log = logging.getLogger(__name__)
 
@@ -197,13 +201,16 @@ class Connection(asyncio.BufferedProtocol):
         if session is not None:
             self._in_order[session] = deque()
         self._unanswered += 1
-        with waited_for_by(self.presence):
+        asked = Asked(self._server.observer, name=f"PKCS#11 {call.name}")
+        with waited_for_by(self.presence), working_on(asked):
             self._running.start(self._wait(tag, call, session, answer))
 
     async def _wait(self, tag: int, call: Call, session: int | None, answer: Awaitable[bytes]) -> None:
         """Give the answer when it is there, and go on with what waits behind it in its session."""
+        is_done = False
         try:
             body = success(call.number, call.answer, await answer)
+            is_done = True
         except Refused as refused:
             body = failure(refused.rv)
         except Exception:  # the program must have its answer
@@ -211,6 +218,8 @@ class Connection(asyncio.BufferedProtocol):
             body = failure(Rv.GENERAL_ERROR)
         self._unanswered -= 1
         self._answer(tag, body)
+        if asked := current():
+            self._server.observer.ended(asked, OK if is_done else FAILED)
         if session is not None:
             self._go_on(self._in_order.pop(session, deque()), session)
         self._line_up()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.lifecycle import Part
+from cardd.core.observer import Observer
 from cardd.core.owners import OwnedReaders
 from cardd.core.presence import Presence
 from cardd.model import Caller, CallerKind, Peer
@@ -51,9 +52,11 @@ class P11Server(Part):
         listen: Listen,
         peer_of: PeerOf,
         has_left: HasLeft,
+        observer: Observer,
         descriptors: int,
     ) -> None:
         self.has_left = has_left
+        self.observer = observer
         self._readers = readers
         self._keys = keys
         self._listen = listen

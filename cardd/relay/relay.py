@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -36,6 +36,7 @@ from cardd.outward import Outward
 from cardd.ports import AuditLog, Clock
 from cardd.relay.upstream import Upstreams
 from cardd.relay.vouching import Vouching
+from cardd.request import Where, step
 from cardd.worker import Background
 
 if TYPE_CHECKING:
@@ -146,7 +147,10 @@ class Relay(Part):
 
         pool = await self._pool(session, upstream, UpstreamPool)
         try:
-            async with pool.request(sent) as answer:
+            async with AsyncExitStack() as opened:
+                with step("relay", Where.NETWORK, method=sent.method, upstream=upstream.name) as told:
+                    answer = await opened.enter_async_context(pool.request(sent))
+                    told.about["status"] = answer.status
                 if answer.status not in STATUSES:
                     raise UpstreamGarbled(name=upstream.name)
                 self._check_clock(upstream, answer.status, answer.headers)

@@ -51,6 +51,7 @@ FORMATS = (
         name BLOB PRIMARY KEY, request BLOB NOT NULL, at INTEGER NOT NULL, row INTEGER NOT NULL, sealed BLOB
     ) STRICT, WITHOUT ROWID;
     """,
+    "ALTER TABLE audit ADD COLUMN request TEXT;",
 )
 HEADS_FORMAT = 2
 LOOKED_AT = 5000  # rows for those of one user: a page asks

@@ -10,6 +10,8 @@ CARDS = {
         "cps4.summary": "Carte CPS4 simulée ; son système de fichiers suit celui de la CPS3, faute d'être connu",
         "cps3-contactless.summary": "La carte CPS3 simulée, lue sans contact : elle s'identifie, sans code porteur",
         "vitale-atr.summary": "La réponse initiale d'une carte Vitale simulée, et rien d'autre",
+        "replay.summary": "Une carte qui répond comme celle dont une trace a été enregistrée (--replay FICHIER)",
+        "unrecorded": "La commande {header} n'est pas dans l'enregistrement : réponse 6F00.",
         "warning": "Attention : le lecteur virtuel vpcd écoute sur toutes les interfaces réseau. "
         "Un poste en production ne doit pas le porter.",
         "inserted": "Carte {card} insérée dans le lecteur virtuel {reader}.",
@@ -21,6 +23,8 @@ CARDS = {
         "cps4.summary": "Simulated CPS4 card; its file system follows the CPS3's, because it is not known",
         "cps3-contactless.summary": "The simulated CPS3 card read without contact: it identifies itself, without a PIN",
         "vitale-atr.summary": "A simulated carte Vitale's answer to reset, and nothing else",
+        "replay.summary": "A card that answers as one whose trace was recorded (--replay FILE)",
+        "unrecorded": "The command {header} is not in the recording: answered 6F00.",
         "warning": "Warning: the virtual reader vpcd listens on all network interfaces. "
         "A production workstation must not carry it.",
         "inserted": "Card {card} inserted in the virtual reader {reader}.",

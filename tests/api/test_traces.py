@@ -27,14 +27,15 @@ class Followed:
         """What was told, to the first such command."""
         told: list[Json] = []
         while not told or told[-1]["instruction"] != instruction:
-            told.append(await self._next())
+            kind, one = await self.next()
+            told += [one] if kind == "exchange" else []
         return told
 
-    async def _next(self) -> Json:
+    async def next(self) -> tuple[str, Json]:
+        """The next step, and of what kind it is."""
         number, kind, data, _ = [(await self._lines.readline()).decode().rstrip("\n") for _ in range(4)]
         assert number.startswith("id: ")
-        assert kind == "event: exchange"
-        return cast(Json, json.loads(data.removeprefix("data: ")))
+        return kind.removeprefix("event: "), cast(Json, json.loads(data.removeprefix("data: ")))
 
 
 @asynccontextmanager
@@ -52,8 +53,8 @@ async def test_each_exchange_of_a_login_is_told_by_lengths_and_status(api: Workb
         told = await trace.until("VERIFY")
     assert told[0]["begins"] is True
     assert {one["reader"] for one in told} == {"Lecteur A"}
-    assert all(set(one) <= {"at", "reader", "begins", "instruction", "header", "sent", "received", "status",
-                            "microseconds"} for one in told)  # fmt: skip
+    assert all(set(one) <= {"at", "reader", "request", "begins", "atr", "protocol", "instruction", "header", "le",
+                            "sent", "secret", "received", "status", "microseconds"} for one in told)  # fmt: skip
     assert [one["status"] for one in told if one["instruction"] == "SELECT"][-1] == "9000"
 
 
@@ -120,4 +121,5 @@ async def test_nothing_is_kept_for_who_follows_later(api: Workbench) -> None:
 async def test_the_trace_ends_with_the_daemon(api: Workbench) -> None:
     async with api.http("unix").post(api.base("unix") + TRACES, json={}) as answer:
         await api.lifecycle.stop()
-        assert await asyncio.wait_for(answer.content.read(), 20) == b""
+        told = await asyncio.wait_for(answer.content.read(), 20)
+    assert [line for line in told.splitlines() if line.startswith(b"event: ")] == 2 * [b"event: reader.present"]

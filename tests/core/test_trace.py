@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from cardd.apdu import Command, Protocol, Response
-from cardd.core.trace import Trace, TracedChannel
+from cardd.core.trace import Content, Trace, TracedChannel
 from cardd.driver import Channel
 from cardd.errors import CardRemoved, PinCancelled
 from cardd.model import CallerKey, PinInfo
@@ -37,7 +37,7 @@ class Keypad:
 async def test_a_fault_is_told_by_its_code_and_a_code_by_nothing() -> None:
     trace = Trace(SystemClock())
     channel = TracedChannel("Lecteur A", cast(Channel, Keypad()), trace)
-    heard = trace.follow(CallerKey(0, "support"), full=True)
+    heard = trace.follow(CallerKey(0, "support"), Content.FULL)
     with pytest.raises(CardRemoved):
         channel.transmit(SELECT)
     with pytest.raises(PinCancelled):

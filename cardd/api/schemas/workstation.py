@@ -199,9 +199,13 @@ class SupportBody(Body):
 
 
 class TraceBody(Body):
-    """POST /v1/support/traces; ``full`` adds what was sent and answered, but never a code."""
+    """POST /v1/support/traces; ``full`` adds what was sent and answered, ``masked`` without what names anybody.
+
+    No code is ever in it.
+    """
 
     full: bool = False
+    masked: bool = False
 
 
 class SupportAnswer(Answer):

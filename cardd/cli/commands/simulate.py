@@ -13,6 +13,7 @@ from cardd.i18n import N_
 from cardd.simulator import CardOptions, CardSimulator, ServerOptions, ServerSimulator
 
 DEFAULTS = CardOptions()
+REPLAY = "replay"  # the simulated card that plays a recording
 
 
 def _arguments(parser: Parser) -> None:
@@ -36,6 +37,12 @@ def _arguments(parser: Parser) -> None:
 def _card_arguments(parser: Parser) -> None:
     host, port = DEFAULTS.reader
     parser.add_argument("--profile", metavar=N_("NAME"), help=N_("who the holder is"))
+    parser.add_argument(
+        "--replay",
+        metavar=PATH,
+        type=Path,
+        help=N_("a card that answers as in this recording of “cardctl trace --record”"),
+    )
     parser.add_argument("--pin", metavar="1234", default=DEFAULTS.pin, help=N_("the simulated card's PIN"))
     parser.add_argument(
         "--puk", metavar="12345678", default=DEFAULTS.puk, help=N_("its unblocking code (PUK); 12345678 by default")
@@ -85,6 +92,10 @@ async def _simulate(context: Context) -> int:
     """Keep the card in the reader until interrupted; without a card, list what can be simulated."""
     asked = context.arguments
     cards, servers = every()
+    if asked.replay:
+        if asked.card not in (None, REPLAY):
+            raise InvalidRequest(where=asked.card, why="expected", expected=REPLAY)
+        asked.card, asked.profile = REPLAY, str(asked.replay)
     if asked.card is None:
         _list(context, cards, servers)
         return Exit.OK

@@ -1,28 +1,21 @@
-"""``cardctl clients``, ``trace`` and ``support``: what support looks after, and the one-time codes for that.
-
-Where a workstation demands a code, it comes from the command line, else it is typed on the terminal.
-"""
+"""``cardctl clients`` and ``support``: what support looks after, and the one-time codes for that."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import tell
 from cardd.cli.parser import PATH, Exit, Parser
-from cardd.cli.terminal import pad, qr_code, table
-from cardd.cli.waiting import typed, until_told
+from cardd.cli.support_code import asked, can_ask, code_argument, with_code
+from cardd.cli.terminal import qr_code, table
 from cardd.cli.wording import word_for
 from cardd.client import CarddClient
 from cardd.client.answers import Client
 from cardd.errors import SecretStoreUnavailable, SupportCodeRequired, SupportCodeWrong
 from cardd.i18n import N_, Domain
-from cardd.model import Event, JsonValue, shown
 
 _ = Domain("cli")
 
@@ -36,13 +29,6 @@ CLIENT_ACTIONS = {
 CLIENT_HEADS = (N_("CLIENT"), N_("KIND"), N_("NAME"), N_("VENDOR"), N_("SINCE"), N_("STATE"))
 CLIENT_KINDS = {"program": N_("program"), "origin": N_("site")}
 DONE = {"removed": N_("Removed."), "locked": N_("Locked."), "unlocked": N_("Unlocked.")}
-TRACE = N_(
-    "Each exchange with a card: command, bytes sent, bytes received, status, duration. Nothing is kept. Ctrl-C ends it."
-)
-FULL_TRACE = N_(
-    "Each exchange with a card with its content, but no PIN. It names the holder: pass it on only to those who may "
-    "know. Nothing is kept. Ctrl-C ends it."
-)
 NO_KEYRING = N_(
     "The service has no keyring: make a credential of systemd, as root, by “cardctl support enrol --credential "
     "/etc/cardd/support-totp.cred” (or “systemd-creds encrypt”), and restart the service."
@@ -55,12 +41,7 @@ SCAN = N_(
     "Scan this with the authenticator app of the phone. What follows is secret and shown this once; who cannot scan "
     "copies “secret” from the address."
 )
-DEMANDED = N_(
-    "This workstation demands a support code: the six digits that the phone of support or of an administrator shows "
-    "now. It never is your PIN."
-)
 UNCONFIRMED = N_("Still to be confirmed: “cardctl support confirm --support-code CODE”.")
-NAMES = 28  # columns for the longest name of an instruction
 
 
 # --- clients
@@ -74,7 +55,7 @@ def _clients_arguments(parser: Parser) -> None:
         one = branch(action, meaning)
         one.add_argument("id", metavar="ID", help=N_("the program's identifier, or the site's origin"))
         if action != "lock":  # to keep a program out must be easy
-            _code_argument(one)
+            code_argument(one)
 
 
 async def _clients(context: Context) -> int:
@@ -96,10 +77,10 @@ async def _act(context: Context, cardd: CarddClient, action: str, identifier: st
             await cardd.lock_client(identifier)
             return "locked"
         case "unlock":
-            await _with_code(context, lambda code: cardd.unlock_client(identifier, support_code=code))
+            await with_code(context, lambda code: cardd.unlock_client(identifier, support_code=code))
             return "unlocked"
         case _:
-            await _with_code(context, lambda code: cardd.remove_client(identifier, support_code=code))
+            await with_code(context, lambda code: cardd.remove_client(identifier, support_code=code))
             return "removed"
 
 
@@ -117,62 +98,6 @@ def _row(context: Context, client: Client) -> list[str]:
     return [client.id, kind, client.name, client.vendor or "", client.since[:10], state]
 
 
-# --- trace
-
-
-def _trace_arguments(parser: Parser) -> None:
-    """Declare how much to show."""
-    parser.add_argument(
-        "--full",
-        action="store_true",
-        help=N_("show what is sent and answered too, which names the holder: for administrators only"),
-    )
-    _code_argument(parser)
-
-
-async def _trace(context: Context) -> int:
-    """Show each exchange until interrupted, or until the daemon ends. Raises AdministratorRequired for ``--full``."""
-    async with context.client() as cardd:
-        await until_told(_follow(context, cardd))
-    return Exit.OK
-
-
-async def _follow(context: Context, cardd: CarddClient) -> None:
-    async with AsyncExitStack() as stack:
-
-        async def begin(code: str | None) -> AsyncIterator[Event]:
-            return await stack.enter_async_context(cardd.trace(full=context.arguments.full, support_code=code))
-
-        events = await _with_code(context, begin)
-        kind = FULL_TRACE if context.arguments.full else TRACE
-        context.terminal.tell([_(kind, context.language)])
-        async for event in events:
-            context.terminal.say([_compact(event)] if context.wants_json else _lines(context, event.data))
-        context.terminal.tell([_("The service stopped.", context.language)])
-
-
-def _compact(event: Event) -> str:
-    """Return one line of JSON: a stream is read line by line."""
-    from msgspec import json  # noqa: PLC0415 - people read lines
-
-    return json.encode(event.data).decode()
-
-
-def _lines(context: Context, told: dict[str, JsonValue]) -> list[str]:
-    """Return the reader above each transaction, then a line for each command, and its bytes where they are wanted."""
-    name = str(told["instruction"] or _("(other)", context.language))
-    outcome = f"{told['received']:>5}  {told['status']}" if "status" in told else str(told["error"])
-    line = f"  {pad(name, NAMES)} {told['header']} {told['sent']:>5} {outcome}  {_duration(told['microseconds'])}"
-    at = datetime.fromisoformat(str(told["at"])).astimezone().strftime("%H:%M:%S.%f")[:-3]
-    head = [f"{at}  {shown(str(told['reader']))}"] if told["begins"] else []
-    content = [f"    {sign} {told[key]}" for sign, key in ((">", "data"), ("<", "answer")) if told.get(key)]
-    return [*head, line, *content]
-
-
-def _duration(microseconds: JsonValue) -> str:
-    return f"{int(str(microseconds)) / 1000:.1f} ms"
-
-
 # --- support
 
 
@@ -186,10 +111,10 @@ def _support_arguments(parser: Parser) -> None:
         type=Path,
         help=N_("make a credential of systemd in this file, for a service without a keyring"),
     )
-    _code_argument(enrol)
-    _code_argument(branch("confirm", N_("end an enrolment with the first code of the phone")))
+    code_argument(enrol)
+    code_argument(branch("confirm", N_("end an enrolment with the first code of the phone")))
     branch("status", N_("whether codes are demanded here, and whether the workstation is enrolled"))
-    _code_argument(branch("remove", N_("end the enrolment")))
+    code_argument(branch("remove", N_("end the enrolment")))
 
 
 async def _support(context: Context) -> int:
@@ -206,18 +131,18 @@ async def _support(context: Context) -> int:
             case "status":
                 await _status(context, cardd)
             case _:
-                await _with_code(context, lambda code: cardd.remove_support(support_code=code))
+                await with_code(context, lambda code: cardd.remove_support(support_code=code))
                 context.answer({"enrolled": False}, [_("This workstation is not enrolled any more.", context.language)])
     return Exit.OK
 
 
 async def _enrol(context: Context, cardd: CarddClient) -> None:
     try:
-        begun = await _with_code(context, lambda code: cardd.enrol_support(support_code=code))
+        begun = await with_code(context, lambda code: cardd.enrol_support(support_code=code))
     except SecretStoreUnavailable as error:
         error.params["remedy"] = _(NO_KEYRING, context.language)
         raise
-    if not _can_ask(context):
+    if not can_ask(context):
         context.answer(begun, [begun.address, _(UNCONFIRMED, context.language)])
         return
     _show(context, begun.address)
@@ -227,7 +152,7 @@ async def _enrol(context: Context, cardd: CarddClient) -> None:
 
 async def _enrol_by_credential(context: Context, path: Path) -> None:
     """Make a credential for the service's unit. Raises SupportCodeRequired where nobody can confirm it."""
-    if not _can_ask(context):
+    if not can_ask(context):
         raise SupportCodeRequired
     from cardd.cli.credential import NewCredential  # noqa: PLC0415 - for one enrolment in a workstation's life
 
@@ -247,7 +172,7 @@ def _show(context: Context, address: str) -> None:
 
 async def _until_right(context: Context, check: Callable[[str], Awaitable[None]]) -> None:
     while True:
-        code = await _asked(context, _("First code that the phone shows: ", context.language))
+        code = await asked(context, _("First code that the phone shows: ", context.language))
         try:
             return await check(code)
         except SupportCodeWrong as error:
@@ -257,9 +182,9 @@ async def _until_right(context: Context, check: Callable[[str], Awaitable[None]]
 async def _confirm(context: Context, cardd: CarddClient) -> None:
     given = context.arguments.support_code
     if not given:
-        if not _can_ask(context):
+        if not can_ask(context):
             raise SupportCodeRequired
-        given = await _asked(context, _("First code that the phone shows: ", context.language))
+        given = await asked(context, _("First code that the phone shows: ", context.language))
     await cardd.confirm_support(support_code=given)
     context.answer({"enrolled": True}, [_("This workstation is enrolled.", context.language)])
 
@@ -281,38 +206,7 @@ def _yes_or_no(context: Context, value: bool) -> str:
 # --- one-time codes
 
 
-def _code_argument(parser: Parser) -> None:
-    """Declare ``--support-code``. Others may read a command line: a code serves once, so it is worth nothing then."""
-    parser.add_argument("--support-code", metavar="CODE", help=N_("the one-time code of support, where it is demanded"))
-
-
-async def _with_code(context: Context, act: Callable[[str | None], Awaitable[T]]) -> T:
-    """Act with the code that was given, or without; where one is demanded then, ask for it and act again."""
-    given = context.arguments.support_code
-    try:
-        return await act(given)
-    except SupportCodeRequired:
-        if given or not _can_ask(context):
-            raise
-        context.terminal.tell([_(DEMANDED, context.language)])
-        return await act(await _asked(context, _("Support code: ", context.language)))
-
-
-def _can_ask(context: Context) -> bool:
-    """Return whether somebody sits at a terminal."""
-    return not context.wants_json and sys.stdin.isatty() and context.terminal.is_watched
-
-
-async def _asked(context: Context, prompt: str) -> str:
-    """Return what is typed behind the prompt, shown: a code serves once. Raises SupportCodeRequired for nothing."""
-    code = await typed(context, prompt)
-    if not code:
-        raise SupportCodeRequired
-    return code
-
-
 COMMANDS = {
     "clients": Command(_clients, _clients_arguments),
-    "trace": Command(_trace, _trace_arguments),
     "support": Command(_support, _support_arguments),
 }

@@ -49,6 +49,7 @@ from cardd.identity.ecps.state import LoginHints, ResumableSession, ResumableSes
 from cardd.identity.situations import ASK, picked_by
 from cardd.model import AuditEntry, Choice, Outcome, Question, Situation
 from cardd.ports import AuditLog, Clock
+from cardd.request import Where, step
 from cardd.secret import Secret
 from cardd.worker import Background
 
@@ -144,7 +145,8 @@ class EcpsLogin:
         is_pending = self.state is LoginState.PENDING
         if not isinstance(asked, Asked) or asked.request.wanted.flow is not Flow.MOBILE or not is_pending:
             raise PscFlowUnavailable(flow=Flow.MOBILE.value)
-        attempt = await self._context.connection.begin(self.session.caller, asked.request.wanted)
+        with step("ecps", Where.NETWORK, does="push"):
+            attempt = await self._context.connection.begin(self.session.caller, asked.request.wanted)
         self._context.sessions.ensure_open(self.session)
         if self.state is not LoginState.PENDING:
             return  # the person has agreed to the push before meanwhile
@@ -202,7 +204,8 @@ class EcpsLogin:
         background, audit = self._context.background, self._context.audit
         showing, watching = background.start(self._show(asked)), background.start(self._watch())
         try:
-            psc = await asked.attempt.finish()
+            with step("ecps", Where.PERSON, does="wait", flow=asked.request.wanted.flow.value):
+                psc = await asked.attempt.finish()
             self.psc = psc = psc if not psc.asked_nobody else await self._of_before(psc, asked, showing)
             self.state = LoginState.AGREED
             self._context.connection.pushes.agreed(self.session.caller, psc.identity.national_id)
@@ -312,7 +315,8 @@ class EcpsLogin:
                 return
             self.state = LoginState.RENEWING
             try:
-                await psc.renew()
+                with step("ecps", Where.NETWORK, does="renew"):
+                    await psc.renew()
             finally:
                 if self.state is LoginState.RENEWING:
                     self.state = LoginState.OPEN

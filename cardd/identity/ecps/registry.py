@@ -29,6 +29,7 @@ from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.model import Caller, Identity
 from cardd.outward import DIRECT, Outward
 from cardd.ports import AuditLog, Clock, SecretStore, Store
+from cardd.request import Where, step
 from cardd.secret import new_id
 from cardd.worker import Background
 
@@ -120,7 +121,8 @@ class EcpsLogins(Part):
         entry = entry_of(caller, "session.open", session=new_id())
         async with recorded(context.audit, entry):
             await ensure_recordable(context.audit)  # before the mobile wakes
-            attempt = await context.connection.begin(caller, request.wanted)
+            with step("ecps", Where.NETWORK, does="begin", flow=request.wanted.flow.value):
+                attempt = await context.connection.begin(caller, request.wanted)
         session, token = sessions.open(
             session_id=entry.session or "",
             caller=caller,

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
 
 from cardd.errors import InvalidRequest
@@ -18,6 +19,7 @@ from cardd_simulators.cards.cps4 import SimulatedCps4
 from cardd_simulators.cards.inprocess import READER, InProcessReader, InProcessReaders
 from cardd_simulators.cards.interface import Delays, PoweredCard
 from cardd_simulators.cards.profiles import PROFILES, Profile
+from cardd_simulators.cards.replay import ReplayedCard, load
 from cardd_simulators.cards.store import Store
 from cardd_simulators.cards.vitale import SimulatedVitale
 from cardd_simulators.cards.vpcd import ReaderState, VpcdSlot
@@ -64,7 +66,12 @@ class BaseSimulator(ABC):
             sentence = words[state.value].format(card=card.title, reader=f"{host}:{port}")
             loop.call_soon_threadsafe(report, sentence)
 
+        self.hear(card, lambda sentence: loop.call_soon_threadsafe(report, sentence), options.language)
         await _serve(VpcdSlot(card, options.reader, tell))
+
+    def hear(self, card: PoweredCard, tell: Callable[[str], object], language: str) -> None:
+        """Have the card tell what its user should know; most cards tell nothing."""
+        del card, tell, language
 
     def in_process(self, options: CardOptions) -> ReaderSource:
         """Return one reader that holds the card."""
@@ -142,6 +149,30 @@ class VitaleSimulator(BaseSimulator):
         """Return the card itself."""
         self.check(options)
         return SimulatedVitale()
+
+
+class ReplaySimulator(BaseSimulator):
+    """A card whose trace was recorded; ``profile`` is the file."""
+
+    name: str = "replay"
+
+    def check(self, options: CardOptions) -> None:
+        """Refuse variants, and a file that is no recording."""
+        if options.variants:
+            raise InvalidRequest(where="variant", why="–")
+        self.card(options)
+
+    def card(self, options: CardOptions) -> ReplayedCard:
+        """Return the card itself. Raises InvalidRequest."""
+        if options.profile is None:
+            raise InvalidRequest(where="--replay", why="missing")
+        file = Path(options.profile)
+        return ReplayedCard(load(file), file.name)
+
+    def hear(self, card: PoweredCard, tell: Callable[[str], object], language: str) -> None:
+        """Tell which commands have no answer in the recording."""
+        if isinstance(card, ReplayedCard):
+            card.tell = lambda header: tell(texts.CARDS[language]["unrecorded"].format(header=header))
 
 
 def _profile(options: CardOptions) -> Profile:

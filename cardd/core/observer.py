@@ -1,0 +1,99 @@
+"""What is counted of the daemon's work, and told of each request when it ends: for traces, metrics and the log.
+
+Nothing here names anybody: routes, codes, topics of dialogs, numbers. Counting costs an addition.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from cardd.core.lifecycle import Part
+from cardd.core.session import Session
+from cardd.core.trace import Trace
+from cardd.model import AuditEntry, Plain
+from cardd.request import Request, Step, Where
+
+SIGNATURE = "signature."
+LOGIN = "session.open"
+DIALOGS = (0, 1, 2, 3, 5, 10, 20)  # the buckets of dialogs for each session
+WORTH_A_LINE = 0.001  # seconds that a request waited for a person, a card or a server
+
+log = logging.getLogger(__name__)
+
+
+class Counts:
+    """What has been counted since the daemon started."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[Where, float] = dict.fromkeys(Where, 0.0)
+        self.requests: Counter[str] = Counter()  # by the class of the status
+        self.failures: Counter[str] = Counter()  # by the error's code
+        self.signatures: Counter[tuple[str, str]] = Counter()  # by format and outcome
+        self.logins: Counter[tuple[str, str]] = Counter()  # by method and outcome
+        self.dialogs: Counter[tuple[str, str]] = Counter()  # by topic and outcome
+        self.sessions: Counter[int] = Counter()  # that ended, by how many dialogs each had
+
+
+class Observer(Part):
+    """Hears of every step, of every request's end, and of every row of the audit log."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.counts = Counts()
+        self._trace = trace
+        self._dialogs: defaultdict[str, int] = defaultdict(int)  # by the session that is open
+
+    def stepped(self, request: Request, step: Step) -> None:
+        """Count a step; from any thread."""
+        if step.where is not Where.DAEMON:  # the daemon's seconds are what is left of the request
+            self.counts.seconds[step.where] += step.own
+        if step.kind == "dialog":
+            self.counts.dialogs[str(step.about["topic"]), str(step.about.get("error", "answered"))] += 1
+        self._trace.stepped(request, step)
+
+    def ended(self, request: Request, status: int, code: str | None = None) -> None:
+        """Count a request that was answered, and give it a line where anybody was waited for or something failed."""
+        spent = request.seconds()
+        self.counts.requests[f"{status // 100}xx"] += 1
+        if code is not None:
+            self.counts.failures[code] += 1
+        if request.session is not None and request.dialogs:
+            self._dialogs[request.session] += request.dialogs
+        if not request.lasts:
+            self.counts.seconds[Where.DAEMON] += spent[Where.DAEMON]
+            self._trace.ended(request, status, code)
+        waited = sum(spent.values()) - spent[Where.DAEMON]
+        if request.name and (waited >= WORTH_A_LINE or code is not None):
+            log.info(
+                "%s: %d %s(person %.3f s, card %.3f s, network %.3f s, daemon %.3f s)",
+                Plain(request.name),
+                status,
+                Plain(f"{code} " if code else ""),
+                *spent.values(),
+            )
+
+    def recorded(self, entry: AuditEntry) -> None:
+        """Count what a row of the audit log tells."""
+        if entry.action.startswith(SIGNATURE):
+            self.counts.signatures[entry.action.removeprefix(SIGNATURE), entry.outcome.value] += 1
+
+    def logged_in(self, method: str, outcome: str) -> None:
+        """Count a login that was asked for."""
+        self.counts.logins[method, outcome] += 1
+
+    def session_opened(self, session: Session) -> None:
+        """Count a login that succeeded."""
+        self.logged_in(session.method, "done")
+
+    def session_closed(self, session: Session, _reason: str) -> None:
+        """Count the dialogs that a session had, from its login on; one that still waited is no login."""
+        if session.pending is not None:
+            self.logged_in(session.method, "failed")
+        self.counts.sessions[self._dialogs.pop(session.id, 0)] += 1
+
+    def histogram(self) -> Iterator[tuple[str, int]]:
+        """Return how many ended sessions had at most so many dialogs."""
+        for bound in DIALOGS:
+            yield str(bound), sum(times for dialogs, times in self.counts.sessions.items() if dialogs <= bound)
+        yield "+Inf", self.counts.sessions.total()

@@ -1,0 +1,121 @@
+"""One thing that is asked of cardd, wherever it is worked on: its name, and where its seconds go.
+
+The name stands in the answer, in audit rows, in lines of the log and in the steps of a trace. A request is known by its
+context: tasks that begin in it know it, and so do the threads of the readers (``worker.py``).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from cardd.model import JsonValue
+from cardd.secret import new_id
+
+# what a program may call its request: a UUID or hexadecimal digits, which are nobody's number and no one's name
+NAME = re.compile(r"(?=.{16,64}\Z)[0-9a-f]+(?:-[0-9a-f]+)*", re.IGNORECASE)
+
+
+class Where(StrEnum):
+    """Whom a second was spent waiting for."""
+
+    PERSON = "person"
+    CARD = "card"
+    NETWORK = "network"
+    DAEMON = "daemon"
+
+
+@dataclass(slots=True)
+class Step:
+    """A part of a request: ``seconds`` from its begin to its end, ``own`` without those of the steps inside it.
+
+    ``about`` tells of it what names nobody: topics, hosts, status codes.
+    """
+
+    kind: str
+    where: Where
+    about: dict[str, JsonValue]
+    seconds: float = 0.0
+    own: float = 0.0
+
+
+class Watcher(Protocol):
+    """Who hears of each step at its end, on whichever thread that is."""
+
+    def stepped(self, request: Request, step: Step) -> None:
+        """Take note of a step."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request. ``name`` is its method and the route's path, without what is in it.
+
+    ``session`` is the identifier of the one that it is about; ``lasts`` says that it is a stream, whose seconds mean
+    nothing.
+    """
+
+    watcher: Watcher | None = None
+    id: str = field(default_factory=new_id)
+    name: str = ""
+    began: float = field(default_factory=time.perf_counter)
+    spent: dict[Where, float] = field(default_factory=lambda: dict.fromkeys(Where, 0.0))
+    dialogs: int = 0
+    session: str | None = None
+    lasts: bool = False
+
+    def seconds(self) -> dict[Where, float]:
+        """Return where its seconds went until now; what nothing else took is the daemon's."""
+        waited = {where: self.spent[where] for where in (Where.PERSON, Where.CARD, Where.NETWORK)}
+        left = time.perf_counter() - self.began - sum(waited.values())
+        return {**waited, Where.DAEMON: max(0.0, left)}
+
+
+_current: ContextVar[Request | None] = ContextVar("request", default=None)
+
+
+def current() -> Request | None:
+    """Return the request that is worked on here; None for what nobody asked for."""
+    return _current.get()
+
+
+def named_by(told: str) -> str:
+    """Return what a program calls its request, where that may be written down; else a new name."""
+    return told.lower() if NAME.match(told) else new_id()
+
+
+@contextmanager
+def working_on(request: Request | None) -> Iterator[None]:
+    """Say what is done inside for which request."""
+    token = _current.set(request)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def step(kind: str, where: Where, **about: JsonValue) -> Iterator[Step]:
+    """Measure what is done inside, and tell the request's watcher of it; ``about`` may grow meanwhile."""
+    made, request = Step(kind, where, about), _current.get()
+    if request is None:
+        yield made
+        return
+    inside, began = sum(request.spent.values()), time.perf_counter()
+    try:
+        yield made
+    except Exception as error:
+        made.about.setdefault("error", str(getattr(error, "code", None) or getattr(error, "why", type(error).__name__)))
+        raise
+    finally:
+        made.seconds = time.perf_counter() - began
+        made.own = max(0.0, made.seconds - (sum(request.spent.values()) - inside))
+        request.spent[where] += made.own
+        if request.watcher is not None:
+            request.watcher.stepped(request, made)
