@@ -150,6 +150,23 @@ install_node_packages() {
     say "$key" > "$rig/node_modules/cardd.stamp"
 }
 
+# ---------------------------------------------------------------------------------------------------------------------
+# Prometheus' own judge of metrics and rules, alone: its package would start a server
+
+install_promtool() {
+    if [ -x build/tools/promtool ] || command -v promtool >/dev/null || ! command -v apt-get >/dev/null; then
+        return
+    fi
+    stage=$(mktemp -d)
+    if (cd "$stage" && apt-get download --quiet --quiet prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb .); then
+        mkdir -p build/tools
+        mv "$stage/usr/bin/promtool" build/tools/promtool
+    else
+        say "There is no promtool here: the tests that need it are left out."
+    fi
+    rm -rf "$stage"
+}
+
 what=${1:-}
 python=$(find_python)
 install_debian_packages
@@ -161,3 +178,4 @@ install_cardd
 install_node_packages tests/rig/oidc
 install_node_packages tests/rig/judges
 install_node_packages docs/sdk/typescript
+install_promtool

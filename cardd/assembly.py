@@ -50,6 +50,7 @@ from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
+from cardd.logbook import LogBook
 from cardd.model import KeyPurpose
 from cardd.outward import DIRECT, Outward
 from cardd.p11.logins import Keys, ProgramLogins
@@ -114,6 +115,7 @@ class Outside:
     others: Callable[[], bool] = lambda: True
     limits: ApiLimits = field(default_factory=ApiLimits)
     descriptors: int = sys.maxsize
+    logbook: LogBook = field(default_factory=LogBook)
     version: str = __version__
 
 
@@ -292,6 +294,10 @@ def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, p
         events=core.events,
         trace=core.trace,
         observer=core.observer,
+        logbook=outside.logbook,
+        may_read_metrics=lambda uid: any(
+            uid in (outside.people.uid(name), int(name) if name.isdecimal() else None) for name in config.metrics.users
+        ),
         clock=clock,
         readers=core.readers,
         leases=core.leases,

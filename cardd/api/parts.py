@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cardd.core.attempts import Attempts
@@ -32,6 +33,7 @@ from cardd.identity.csa import CsaLogins
 from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
+from cardd.logbook import LogBook
 from cardd.ports import AuditLog, Clock
 from cardd.relay.relay import Relay
 
@@ -76,6 +78,8 @@ class Parts:
     events: EventBus
     trace: Trace
     observer: Observer
+    logbook: LogBook
+    may_read_metrics: Callable[[int], bool]
     clock: Clock
     version: str
 

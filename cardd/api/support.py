@@ -1,16 +1,25 @@
-"""/v1/support: the one-time codes of support of this workstation, and traces of what cards are sent."""
+"""/v1/support: the one-time codes of support of this workstation, the log, and traces of what happens."""
 
 from __future__ import annotations
 
 import contextlib
 
 from aiohttp import web
+from msgspec import UNSET
 
 from cardd.api.access import administrator
 from cardd.api.call import Call, Reply, Shape
 from cardd.api.events import server_sent
-from cardd.api.schemas.workstation import EnrolmentAnswer, SupportAnswer, SupportBody, TraceBody
+from cardd.api.schemas.workstation import (
+    EnrolmentAnswer,
+    LogAnswer,
+    LogLine,
+    SupportAnswer,
+    SupportBody,
+    TraceBody,
+)
 from cardd.core.events import Subscription
+from cardd.core.owners import is_administrator
 from cardd.core.support import Privilege
 from cardd.core.trace import Content
 from cardd.errors import PcscUnavailable, ReaderNotYours
@@ -44,6 +53,21 @@ async def remove(call: Call) -> Reply:
     return Reply(204)
 
 
+async def logs(call: Call) -> Reply:
+    """Return the log's last lines; whole ones for administrators, to whom the journal shows them too.
+
+    Raises ReaderNotYours.
+    """
+    if not call.parts.readers.of(call.caller).is_owner:
+        raise ReaderNotYours
+    is_masked = call.query.get("masked") == "true" or not is_administrator(call.peer.uid)
+    lines = [
+        LogLine(one.at, one.level, one.logger, one.masked if is_masked else one.text, one.request or UNSET)
+        for one in call.parts.logbook.lines(call.query.get("request"))
+    ]
+    return Reply(body=LogAnswer(is_masked, lines))
+
+
 async def trace(call: Call, body: TraceBody) -> web.StreamResponse:
     """Send the exchanges with the cards as they happen.
 
@@ -61,6 +85,8 @@ async def trace(call: Call, body: TraceBody) -> web.StreamResponse:
         followed = call.parts.trace.follow(call.caller.key, content)
         with contextlib.suppress(PcscUnavailable):
             for state in call.parts.readers.every.readers():
+                if state.card and content is not Content.NONE:
+                    state.card.access.read_anew()  # a recording that begins in the middle opens no card
                 followed.offer(call.parts.trace.present(state.reader.name, state.card.atr if state.card else b""))
         return followed
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "config": ("config", N_("check, show or explain the configuration")),
     "support": ("support", N_("the one-time codes that this workstation demands for what only support may do")),
     "trace": ("trace", N_("what happens, step by step: cards, dialogs, servers, and where the time goes; never a PIN")),
+    "logs": ("logs", N_("the last lines of the service's log, or those of one request")),
     "doctor": ("doctor", N_("what works on this workstation, what does not, and what to do")),
 }
 

@@ -10,15 +10,14 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cardd.cli.parser import PATH, Exit, Parser, wanted_language
 from cardd.config import Config
 from cardd.config.loading import load
 from cardd.errors import CarddError
 from cardd.i18n import N_
-from cardd.model import shown
 from cardd.ports import ReaderSource
+from cardd.system import journal
 
 AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # where OpenSSL looks, before its own places
 
@@ -60,9 +59,7 @@ def main(arguments: list[str] | None = None, serve: Serve = serve) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     language = wanted_language(given)
     asked = command_line(language).parse_args(given)
-    handler = logging.StreamHandler()
-    handler.setFormatter(CleanFormatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=logging.INFO, handlers=[journal.handler()])
     try:
         reading = partial(load, asked.config)
         config = reading()
@@ -74,19 +71,6 @@ def main(arguments: list[str] | None = None, serve: Serve = serve) -> int:
         print("\n".join(sentences(error, language)), file=sys.stderr)
         return Exit.FAILED
     return Exit.OK
-
-
-class CleanFormatter(logging.Formatter):
-    """Writes what may be shown: a record's names come from readers, cards and programs, and its message is one line."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
-        """Return the line of a record."""
-        record.message = shown(record.message)
-        return super().formatMessage(record)
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's
-        """Return the lines of a traceback."""
-        return "\n".join(map(shown, super().formatException(ei).split("\n")))
 
 
 def command_line(language: str) -> Parser:

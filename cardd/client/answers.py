@@ -267,6 +267,23 @@ class Situation(Answer, frozen=True):
     siren: str | None = None
 
 
+class LogLine(Answer, frozen=True):
+    """One line of the daemon's log; ``request`` is the name of the request that it is of."""
+
+    at: datetime
+    level: str
+    logger: str
+    message: str
+    request: str | None = None
+
+
+class Log(Answer, frozen=True):
+    """The last lines, oldest first; ``masked`` says that they name nobody."""
+
+    masked: bool
+    lines: tuple[LogLine, ...]
+
+
 class SupportStanding(Answer, frozen=True):
     """Whether codes of support are demanded and can be checked; ``locked`` is for how many seconds none is."""
 

@@ -22,6 +22,7 @@ from cardd.client.answers import (
     Clients,
     EcpsCheck,
     Enrolment,
+    Log,
     Methods,
     OpenedSession,
     Origin,
@@ -286,6 +287,18 @@ class CarddClient:
         return self._transport.read(await self._transport.call("POST", "/v1/status-page/links", {}), StatusPageLink)
 
     # --- for support ---
+
+    async def logs(self, request: str | None = None, *, masked: bool = False) -> Log:
+        """Return the last lines of the daemon's log, or those of one request; Unix socket only.
+
+        They are whole for root and the service's own user, masked for others, and where that is wanted.
+        """
+        query = f"?masked={'true' if masked else 'false'}" + (f"&request={quote(request, safe='')}" if request else "")
+        return await self._transport.get(f"/v1/support/logs{query}", Log)
+
+    async def metrics(self) -> str:
+        """Return the daemon's metrics, in Prometheus' text format; Unix socket, root and the service's own user."""
+        return (await self._transport.call("GET", "/metrics")).body.decode()
 
     @asynccontextmanager
     async def trace(

@@ -344,6 +344,29 @@ class Support(Section, frozen=True):
         Word | None,
         Meta(description=N_("This workstation's name in the authenticator app; its host name when not set.")),
     ] = None
+    bundle_key: Annotated[
+        Path | None,
+        Meta(
+            description=N_(
+                "The certificate (PEM) of who helps: what “cardctl bundle” makes is encrypted to it; readable when not "
+                "set."
+            )
+        ),
+    ] = None
+
+
+class Metrics(Section, frozen=True):
+    """What a monitoring system may read: counts, times and states, which name nobody."""
+
+    users: Annotated[
+        tuple[Word, ...],
+        Meta(
+            description=N_(
+                "OS users, by name or number, who may read /metrics on the API's Unix socket beside root and the "
+                "service's own user."
+            )
+        ),
+    ] = ()
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -368,6 +391,7 @@ class Config(Struct, frozen=True, kw_only=True):
     timestamp: Timestamp = Timestamp()
     dmp: Dmp = Dmp()
     support: Support = Support()
+    metrics: Metrics = Metrics()
     # [upstreams.NAME], [portals.NAME]: as many sections as there are names
     upstreams: Mapping[str, Upstream] = {}
     portals: Mapping[str, Portal] = {}

@@ -97,6 +97,20 @@ class CardAccess:
             return self._transaction.certificates
         return await self.use(self._transaction.read_certificates)
 
+    @property
+    def known(self) -> tuple[CardInfo, tuple[CardCertificate, ...]] | None:
+        """What was read of the card already; None where nothing was. The card is not asked."""
+        card, certificates = self._transaction.card, self._transaction.certificates
+        return (card.info, certificates) if card and certificates is not None else None
+
+    def read_anew(self) -> None:
+        """Have the card read from its first byte on at its next use, for who records what it says."""
+        self._background.start(self._read_anew())
+
+    async def _read_anew(self) -> None:
+        async with self._lock:
+            self._transaction.forget()
+
     def prefetch(self) -> None:
         """Read the certificates in the background, while the user types: a fault is told to whoever asks next."""
         if self._transaction.certificates is None:

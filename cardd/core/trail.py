@@ -20,7 +20,7 @@ from cardd.core.recording import Pseudonyms, entry_of
 from cardd.core.session import Session
 from cardd.core.state_file import StateFile
 from cardd.errors import AuditUnavailable, CarddError, StateUnavailable
-from cardd.model import AuditEntry, Caller, CallerKey, Outcome
+from cardd.model import AuditEntry, Caller, CallerKey, Outcome, Plain
 from cardd.ports import AuditLog, Store
 from cardd.worker import Background
 
@@ -93,7 +93,7 @@ class AuditTrail(Part):
         try:
             await self._audit.append(entry)
         except (AuditUnavailable, StateUnavailable) as error:
-            log.warning("no row for %s of user %d: %s", entry.action, entry.uid, error)
+            log.warning("no row for %s of user %d: %s", Plain(entry.action), entry.uid, error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,11 @@ class ExpiryWatch(Part):
         ]
         return tuple(sorted(found, key=lambda one: one.not_after))
 
+    def seconds_left(self) -> tuple[int, ...]:
+        """Return how many seconds each certificate has left, the fewest first. Raises StateUnavailable."""
+        now = self._clock.now()
+        return tuple(sorted(int((not_after - now).total_seconds()) for not_after in self._known().values()))
+
     def _known(self) -> dict[str, datetime]:
         return self._file.load() or {}
 

@@ -61,7 +61,7 @@ class Methods:
         self._dialogs = dialogs
         self._csa = csa
         self._ecps = ecps
-        self._expiry = expiry
+        self.expiry = expiry
 
     async def states(self, caller: Caller) -> list[MethodState]:
         """Return the state of every method, as it is for this caller."""
@@ -107,7 +107,7 @@ class Methods:
             return error
 
     async def _organisation(self, caller: Caller) -> MethodState:
-        state = MethodState(CSA, None, self._expiry.expiring())
+        state = MethodState(CSA, None, self.expiry.expiring())
         try:
             info = await (await self._csa.card(caller)).access.info()
         except CarddError as error:

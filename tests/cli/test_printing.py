@@ -15,10 +15,10 @@ from argparse import Namespace
 
 import pytest
 
-from cardd.cli.cardd import CleanFormatter
 from cardd.cli.command import Context
 from cardd.cli.terminal import Terminal, qr_code
 from cardd.cli.waiting import patiently
+from cardd.system.journal import CleanFormatter
 
 BLOCKED = "La carte n'accepte plus de code porteur."
 HOSTILE = "A\x1b[2J\x1b]0;owned\x07B\r\x9b31mC\x85D\u2028E\u202eF\u200bG\udcffH\nI"

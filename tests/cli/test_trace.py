@@ -8,6 +8,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cardd.core.readers import DriverRegistry
+from cardd.simulator import CardOptions
+from cardd_simulators.cards.inprocess import InProcessConnection, Slot
+from cardd_simulators.cards.replay import ReplayedCard
+from cardd_simulators.cards.simulators import ReplaySimulator
 from tests.cli.station import Station, User
 from tests.rig.simulator import PIN
 
@@ -39,8 +44,10 @@ def test_a_login_is_seen_command_by_command(user: User, station: Station) -> Non
     with trace(user) as process:
         user.ok("login")
         told = lines(process, "VERIFY")
-    assert told[0].rstrip().endswith(station.pcscd.reader_names[0])
-    assert told[-1].rstrip().endswith(" ms")
+    reader = station.pcscd.reader_names[0]
+    assert f"  reader  {reader}  3BAC" in told[0]
+    assert any(line.rstrip().endswith(f"  {reader}") for line in told[1:])
+    assert " ms" in told[-1]
 
 
 def test_the_full_trace_shows_bytes_and_no_pin(user: User) -> None:
@@ -49,7 +56,7 @@ def test_the_full_trace_shows_bytes_and_no_pin(user: User) -> None:
     with trace(user, "--full") as process:
         user.ok("login")
         user.ok("sign", document)
-        told = lines(process, "    < ")
+        told = lines(process, "PERFORM SECURITY OPERATION")
     assert any("VERIFY" in line and "9000" in line for line in told)
     assert PIN.hex().upper() not in "".join(told)
 
@@ -57,8 +64,33 @@ def test_the_full_trace_shows_bytes_and_no_pin(user: User) -> None:
 def test_for_programs_each_exchange_is_a_line_of_json(user: User) -> None:
     with trace(user, "--json") as process:
         user.ok("login")
-        told = [json.loads(line) for line in lines(process, "9000")]
-    assert (told[-1]["instruction"], told[-1]["received"]) == ("VERIFY", 0)
+        told = [json.loads(line) for line in lines(process, '"VERIFY"')]
+    assert told[0]["type"] == "reader.present"
+    assert (told[-1]["type"], told[-1]["received"]) == ("exchange", 0)
+
+
+def test_a_recorded_card_is_played_again_and_names_nobody(user: User) -> None:
+    file = user.home / "carte.jsonl"
+    with trace(user, "--record", str(file)) as process:
+        user.ok("login")
+        lines(process, "POST /v1/sessions ")
+    assert process.stdout is not None
+    written = file.read_text("utf-8")
+    assert json.loads(written.splitlines()[0])["masked"] is True
+    assert "899700" not in written
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert user.run("trace", "--record", str(file)).status == 1  # nothing is written over
+    replayed = ReplaySimulator().card(CardOptions(profile=str(file)))
+    assert load_der(replayed) == 2
+
+
+def load_der(card: ReplayedCard) -> int:
+    """How many certificates the driver reads of a card."""
+    slot = Slot("Lecteur")
+    slot.card = card
+    connection = InProcessConnection(slot, DriverRegistry().open)
+    connection.begin()
+    return len(connection.open().certificates())
 
 
 def test_a_program_is_locked_and_unlocked(user: User) -> None:

@@ -27,7 +27,10 @@ from tests.rig import other_user
 
 ENTRY = AuditEntry("signature.raw", Outcome.DONE, 1000, "client", caller_name="SIMULATION", document="Ordonnance n° 1")
 FILES = ("audit.db", "audit.db-wal", "audit.db-shm", "head")
-NAMES = "number time action outcome uid caller caller_name session digest document certificate consent code hash"
+NAMES = (
+    "number time action outcome uid caller caller_name session digest document certificate consent code request hash"
+)
+COLUMNS = ", ".join(NAMES.split())
 
 IMPORTS = """
 import asyncio, os, signal, sys
@@ -195,7 +198,11 @@ async def test_sqlite_itself_refuses_to_change_or_delete_rows(directory: Path) -
         ("DELETE FROM audit WHERE number = 5", 5, "removed_at_end"),
         ("DELETE FROM audit", 1, "removed_at_end"),
         ("UPDATE audit SET number = number + 10 WHERE number = 2", 2, "removed"),
-        (f"INSERT INTO audit SELECT 6, {', '.join(NAMES.split()[1:])} FROM audit WHERE number = 5", 6, "changed"),
+        (
+            f"INSERT INTO audit ({COLUMNS}) SELECT 6, {COLUMNS.removeprefix('number, ')} FROM audit WHERE number = 5",
+            6,
+            "changed",
+        ),
     ],
 )
 async def test_tampering_is_found_with_the_first_bad_row(directory: Path, statement: str, row: int, why: str) -> None:

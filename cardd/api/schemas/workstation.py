@@ -208,6 +208,23 @@ class TraceBody(Body):
     masked: bool = False
 
 
+class LogLine(Answer):
+    """One line of the daemon's log; ``request`` is the name of the request that it is of."""
+
+    at: datetime
+    level: str
+    logger: str
+    message: str
+    request: str | UnsetType = UNSET
+
+
+class LogAnswer(Answer):
+    """GET /v1/support/logs: the last lines, oldest first; ``masked`` says that they name nobody."""
+
+    masked: bool
+    lines: list[LogLine]
+
+
 class SupportAnswer(Answer):
     """GET /v1/support/enrolment; ``locked`` is for how many seconds no code is looked at."""
 
