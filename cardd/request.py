@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
+from threading import Lock
 from typing import Protocol
 
 from cardd.model import JsonValue
@@ -31,25 +32,29 @@ class Where(StrEnum):
     DAEMON = "daemon"
 
 
+# who is waited for where several are at once: a person first, and what is inside of something before what it is in
+FIRST = (Where.PERSON, Where.DAEMON, Where.CARD, Where.NETWORK)
+
+
 @dataclass(slots=True)
 class Step:
-    """A part of a request: ``seconds`` from its begin to its end, ``own`` without those of the steps inside it.
-
-    ``about`` tells of it what names nobody: topics, hosts, status codes.
-    """
+    """A part of a request, ``seconds`` long; ``about`` tells of it what names nobody: topics, hosts, status codes."""
 
     kind: str
     where: Where
     about: dict[str, JsonValue]
     seconds: float = 0.0
-    own: float = 0.0
 
 
 class Watcher(Protocol):
-    """Who hears of each step at its end, on whichever thread that is."""
+    """Who hears of each step at its end, and of seconds as they are spent, on whichever thread that is."""
 
     def stepped(self, request: Request, step: Step) -> None:
         """Take note of a step."""
+        ...
+
+    def spent(self, where: Where, seconds: float) -> None:
+        """Take note of seconds that somebody was waited for."""
         ...
 
 
@@ -64,17 +69,33 @@ class Request:
     watcher: Watcher | None = None
     id: str = field(default_factory=new_id)
     name: str = ""
-    began: float = field(default_factory=time.perf_counter)
-    spent: dict[Where, float] = field(default_factory=lambda: dict.fromkeys(Where, 0.0))
     dialogs: int = 0
     session: str | None = None
     lasts: bool = False
+    _began: float = field(default_factory=time.perf_counter)
+    _spent: dict[Where, float] = field(default_factory=lambda: dict.fromkeys(Where, 0.0))
+    _under_way: dict[Where, int] = field(default_factory=lambda: dict.fromkeys(Where, 0))
+    _since: float = 0.0
+    _lock: Lock = field(default_factory=Lock)  # a card's thread and the loop may come at once
 
     def seconds(self) -> dict[Where, float]:
         """Return where its seconds went until now; what nothing else took is the daemon's."""
-        waited = {where: self.spent[where] for where in (Where.PERSON, Where.CARD, Where.NETWORK)}
-        left = time.perf_counter() - self.began - sum(waited.values())
+        self.count(Where.DAEMON, 0)
+        waited = {where: self._spent[where] for where in (Where.PERSON, Where.CARD, Where.NETWORK)}
+        left = time.perf_counter() - self._began - sum(waited.values())
         return {**waited, Where.DAEMON: max(0.0, left)}
+
+    def count(self, where: Where, more: int) -> None:
+        """Count one step more or less that is under way; until now, the first of those that were had the seconds."""
+        with self._lock:
+            now = time.perf_counter()
+            doing = next((one for one in FIRST if self._under_way[one]), None)
+            seconds, self._since = now - self._since, now
+            self._under_way[where] += more
+            if doing is not None:
+                self._spent[doing] += seconds
+        if doing is not None and self.watcher is not None:
+            self.watcher.spent(doing, seconds)
 
 
 _current: ContextVar[Request | None] = ContextVar("request", default=None)
@@ -107,15 +128,15 @@ def step(kind: str, where: Where, **about: JsonValue) -> Iterator[Step]:
     if request is None:
         yield made
         return
-    inside, began = sum(request.spent.values()), time.perf_counter()
+    began = time.perf_counter()
+    request.count(where, 1)
     try:
         yield made
     except Exception as error:
         made.about.setdefault("error", str(getattr(error, "code", None) or getattr(error, "why", type(error).__name__)))
         raise
     finally:
+        request.count(where, -1)
         made.seconds = time.perf_counter() - began
-        made.own = max(0.0, made.seconds - (sum(request.spent.values()) - inside))
-        request.spent[where] += made.own
         if request.watcher is not None:
             request.watcher.stepped(request, made)

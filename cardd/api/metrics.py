@@ -99,7 +99,7 @@ def _present(call: Call) -> Iterator[Family]:
     with contextlib.suppress(PcscUnavailable):
         states = readers.readers()
     cards = [state.card for state in states if state.card]
-    sessions = Counter((session.method, session.state.value) for session in call.parts.sessions.every)
+    sessions = Counter((session.method, session.state.value) for session in call.parts.sessions.every())
     yield Family("cardd_reader_service_up", "gauge", "Whether PC/SC answers.", [({}, int(readers.available))])
     yield Family("cardd_readers", "gauge", "Reader slots.", [({}, len(states))])
     yield Family("cardd_cards", "gauge", "Cards inserted.", _each(Counter(card.kind.value for card in cards), "kind"))

@@ -108,7 +108,7 @@ class CardAccess:
         self._background.start(self._read_anew())
 
     async def _read_anew(self) -> None:
-        async with self._lock:
+        async with self._lock.turn(None):
             self._transaction.forget()
 
     def prefetch(self) -> None:

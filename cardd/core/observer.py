@@ -46,11 +46,14 @@ class Observer(Part):
 
     def stepped(self, request: Request, step: Step) -> None:
         """Count a step; from any thread."""
-        if step.where is not Where.DAEMON:  # the daemon's seconds are what is left of the request
-            self.counts.seconds[step.where] += step.own
         if step.kind == "dialog":
             self.counts.dialogs[str(step.about["topic"]), str(step.about.get("error", "answered"))] += 1
         self._trace.stepped(request, step)
+
+    def spent(self, where: Where, seconds: float) -> None:
+        """Count seconds of waiting; from any thread."""
+        if where is not Where.DAEMON:  # the daemon's seconds are what is left of the request
+            self.counts.seconds[where] += seconds
 
     def ended(self, request: Request, status: int, code: str | None = None) -> None:
         """Count a request that was answered, and give it a line where anybody was waited for or something failed."""

@@ -192,11 +192,6 @@ class Sessions(Part):
             return session.pending.expires_at
         return self.clock.now() + timedelta(seconds=max(0.0, self._remaining(session)))
 
-    @property
-    def every(self) -> list[Session]:
-        """All open sessions, whosever they are."""
-        return list(self._open.values())
-
     def of(self, uid: int) -> list[Session]:
         """The open sessions of one OS user, oldest first."""
         return [session for session in self._open.values() if session.caller.peer.uid == uid]
