@@ -35,7 +35,6 @@ from cardd.errors import (
     StateUnavailable,
     StatusPageUnserved,
 )
-from cardd.logbook import LogBook
 from cardd.model import Caller, Peer, Question
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import Clock, ReaderSource, SecretStore
@@ -218,7 +217,6 @@ class Daemon:
         armed_after: float = ARMED_AFTER,
     ) -> None:
         self._config, self._own = config, _own_directories(config)
-        self._logbook = LogBook()
         clock, secrets = SystemClock(), OsSecrets()
         outward, store = outward_of(config.network, secrets), FileStore(config.state.directory)
         sinks = AuditSinks(config.audit.sinks, os.uname().nodename, outward=outward)
@@ -258,13 +256,12 @@ class Daemon:
             ),
             tells_who_sits_here=True,
             others=pcsc_clients.others,
-            logbook=self._logbook,
         )
         self.parts = assemble(config, outside)
 
     async def start(self) -> None:
         """Listen, so that the service manager may go on. Raises AddressInUse, StateUnavailable, StateDamaged."""
-        logging.getLogger().addHandler(self._logbook)
+        logging.getLogger().addHandler(self.parts.logbook)
         await self.parts.lifecycle.start()
 
     async def watch(self) -> None:
@@ -300,7 +297,7 @@ class Daemon:
     async def stop(self) -> None:
         """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""
         await self.parts.lifecycle.stop()
-        logging.getLogger().removeHandler(self._logbook)
+        logging.getLogger().removeHandler(self.parts.logbook)
         for directory in filter(None, self._own):
             os.close(directory)
         self._own.clear()

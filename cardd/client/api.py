@@ -291,7 +291,7 @@ class CarddClient:
     async def logs(self, request: str | None = None, *, masked: bool = False) -> Log:
         """Return the last lines of the daemon's log, or those of one request; Unix socket only.
 
-        They are whole for root and the service's own user, masked for others, and where that is wanted.
+        Root and the service's own user have them whole; others, and who wants that, have them masked.
         """
         query = f"?masked={'true' if masked else 'false'}" + (f"&request={quote(request, safe='')}" if request else "")
         return await self._transport.get(f"/v1/support/logs{query}", Log)

@@ -35,7 +35,7 @@ def record(
         (record("no row for %s of user %d: %s", Plain("session.open"), 1000, PinWrong(tries_left=2)),
          "no row for session.open of user 1000: pin.wrong"),
         (record("%s %s %.1f %s", SECRET, Outcome.DONE, 1.5, None), "… done 1.5 None"),
-        (record("%s cannot be read: %s", Path("/home/dupont"), OSError(13, "denied", SECRET)),
+        (record("%s cannot be read: %s", Path("/srv/dupont"), OSError(13, "denied", SECRET)),
          "… cannot be read: PermissionError 13"),
         (record("%d attempts", SECRET), "%d attempts"),  # a mistake of the code's shows no argument either
         (record(f"Task failed: {SECRET}", name="asyncio"), "…"),
