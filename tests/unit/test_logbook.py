@@ -48,6 +48,7 @@ def test_what_may_name_somebody_is_left_out_by_its_type(given: logging.LogRecord
 
 
 def test_of_a_failure_stay_its_type_and_the_lines_of_code() -> None:
+    told = ""
     try:
         int(SECRET)
     except ValueError as error:
