@@ -153,6 +153,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
         P11Server(
             core.readers,
             keys,
+            identity.authorities.above,
             listen=outside.listen_p11,
             peer_of=outside.program_peer_of,
             has_left=outside.has_left,
@@ -249,6 +250,7 @@ class _Identity:
     situations: Situations
     methods: Methods
     expiry: ExpiryWatch
+    authorities: KnownAuthorities
 
 
 def _identity(config: Config, outside: Outside, core: _Core) -> _Identity:
@@ -283,6 +285,7 @@ def _identity(config: Config, outside: Outside, core: _Core) -> _Identity:
         Situations(core.signing, core.sessions, core.dialogs),
         Methods(core.readers, outside.prompter, csa, ecps, expiry),
         expiry,
+        authorities,
     )
 
 

@@ -1,11 +1,13 @@
 """What a token shows without a login: for each of its keys a certificate, a public and a private key object.
 
+The authorities above are there as well, as far as they are known, so that a program can send them along.
 All three have the card's identifier of the key. The private key's object has the public numbers as well: without them
 GnuTLS and OpenSSL refuse it, and NSS makes signatures only to learn them.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,7 +20,8 @@ from cardd.tlv import SEQUENCE, Tlv, encode, parse_one
 VERSION, INTEGER, OCTET_STRING = 0xA0, 0x02, 0x04
 RSA = bytes.fromhex("2A864886F70D010101")
 ELLIPTIC = bytes.fromhex("2A8648CE3D0201")
-X509, TOKEN_USER = 0, 1
+X509, TOKEN_USER, AUTHORITY = 0, 1, 2
+COMMON_NAME = bytes.fromhex("550403")
 Attributes = Mapping[int, AttributeValue]
 
 
@@ -134,6 +137,36 @@ def _three(key: KeyRef, certificate: CardCertificate, parts: _Parts, public: Pub
     yield TokenObject({**OF_PUBLIC_KEYS, **common, **of_keys, **bits})
     able: Attributes = {Attribute.DECRYPT: int(key.decrypts)}
     yield TokenObject({**OF_PRIVATE_KEYS, **common, **of_keys, **able}, key, public)
+
+
+def authorities_of(above: Iterable[bytes]) -> Iterator[TokenObject]:
+    """Yield the objects of authorities, but for those that vouch for themselves: whoever trusts one has it."""
+    for der in dict.fromkeys(above):
+        try:
+            parts = _Parts.of(der)
+            name = _common_name(parts.subject)
+        except (CardGarbled, ValueError):
+            continue
+        if parts.subject == parts.issuer:
+            continue
+        info = parts.public_key.encode()
+        own: dict[int, AttributeValue] = {
+            Attribute.CERTIFICATE_CATEGORY: AUTHORITY,
+            Attribute.ID: hashlib.sha256(info).digest(),
+            Attribute.LABEL: name,
+            Attribute.SUBJECT: parts.subject,
+            Attribute.ISSUER: parts.issuer,
+            Attribute.SERIAL_NUMBER: parts.serial,
+            Attribute.PUBLIC_KEY_INFO: info,
+            Attribute.VALUE: der,
+        }
+        yield TokenObject({**OF_CERTIFICATES, **own})
+
+
+def _common_name(name: bytes) -> bytes:
+    """Return the last common name in a Name (RFC 5280, section 4.1.2.4); empty where there is none."""
+    parts = [part.children for group in parse_one(name).children for part in group.children]
+    return next((value.value for kind, value in reversed(parts) if kind.value == COMMON_NAME), b"")
 
 
 def require_key(found: TokenObject | None) -> tuple[KeyRef, PublicKey]:

@@ -35,19 +35,21 @@ ALL_OTHERS_MAX = 1024  # of all of them
 Listen = Callable[[], Sequence[socket.socket]]
 PeerOf = Callable[[socket.socket], Peer | None]
 HasLeft = Callable[[socket.socket], bool]
+Above = Callable[[bytes], Sequence[bytes]]
 
 
 class P11Server(Part):
     """Accepts programs. ``listen`` opens its sockets; ``peer_of`` returns who is at the other end of one.
 
-    ``has_left`` tells whether nobody is there any more. No connection is taken from file descriptor ``descriptors`` on;
-    half of them are for whose the readers are.
+    ``has_left`` tells whether nobody is there any more, ``above`` which authorities stand above a certificate. No
+    connection is taken from file descriptor ``descriptors`` on; half of them are for whose the readers are.
     """
 
     def __init__(
         self,
         readers: OwnedReaders,
         keys: Keys,
+        above: Above,
         *,
         listen: Listen,
         peer_of: PeerOf,
@@ -59,6 +61,7 @@ class P11Server(Part):
         self.observer = observer
         self._readers = readers
         self._keys = keys
+        self._above = above
         self._listen = listen
         self._peer_of = peer_of
         self._descriptors = descriptors
@@ -142,7 +145,7 @@ class P11Server(Part):
         from cardd.p11.uses import ProgramUses  # noqa: PLC0415
 
         if self._tokens is None:
-            self._tokens = Tokens(self._readers)
+            self._tokens = Tokens(self._readers, self._above)
         name = f"local:{peer.uid}"  # until it uses a key
         program = Caller(CallerKind.LOCAL, name, name, f"urn:cardd:{name}", peer)
         return Module(program, self._tokens, ProgramUses(self._keys, program, presence))

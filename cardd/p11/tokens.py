@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cardd.core.inserted_card import InsertedCard
@@ -16,8 +17,8 @@ from cardd.core.owners import OwnedReaders
 from cardd.errors import CarddError, PcscUnavailable
 from cardd.identity.holders import identity_of, organisation_of
 from cardd.model import Caller, CardCertificate, CardInfo, CardKind, KeyPurpose
-from cardd.p11.cryptoki import Refused, Rv
-from cardd.p11.objects import TokenObject, objects_of
+from cardd.p11.cryptoki import Attribute, Refused, Rv
+from cardd.p11.objects import TokenObject, authorities_of, objects_of
 
 SLOTS_MIN, SLOTS_MAX = 4, 64
 FIRST = 1  # the number of the first slot
@@ -41,10 +42,14 @@ class Token:
 
 
 class Tokens:
-    """The slots of all programs, and the tokens of the cards that are there; ``forget`` is for a card that left."""
+    """The slots of all programs, and the tokens of the cards that are there; ``forget`` is for a card that left.
 
-    def __init__(self, readers: OwnedReaders) -> None:
+    ``above`` returns the authorities above a certificate, as far as they are known.
+    """
+
+    def __init__(self, readers: OwnedReaders, above: Callable[[bytes], Sequence[bytes]]) -> None:
         self._readers = readers
+        self._above = above
         self._names: list[str] = []
         self._reading: dict[str, asyncio.Task[Token]] = {}
 
@@ -86,7 +91,7 @@ class Tokens:
         """Return what a card shows; it is read at the first call. Raises Refused."""
         reading = self._reading.get(card.id)
         if reading is None:
-            reading = self._reading[card.id] = asyncio.ensure_future(_read(card))
+            reading = self._reading[card.id] = asyncio.ensure_future(self._read(card))
             reading.add_done_callback(lambda done: self._have_read(card, done))
         try:
             async with asyncio.timeout(LOOKED_FOR):
@@ -104,6 +109,19 @@ class Tokens:
         """Forget what the card showed."""
         self._reading.pop(card.id, None)
 
+    async def _read(self, card: InsertedCard) -> Token:
+        if card.kind is CardKind.PKCS12:  # which tells nothing before it was opened once, and everything afterwards
+            info, certificates = await card.access.use(lambda files: (files.info, files.certificates()))
+        else:
+            info, certificates = await card.access.info(), await card.access.certificates()
+        label, serial = _names(info, certificates)
+        # the key that proves who somebody is first: many programs take the first one
+        keys = sorted(info.keys, key=lambda key: key.purpose is not KeyPurpose.AUTHENTICATION)
+        objects = tuple(objects_of(keys, certificates))
+        known = [found.attributes[Attribute.VALUE] for found in objects if Attribute.VALUE in found.attributes]
+        authorities = authorities_of(above for der in known if isinstance(der, bytes) for above in self._above(der))
+        return Token(label, info.kind.value.upper(), serial[-SERIAL_SIZE:], (*objects, *authorities))
+
     def _have_read(self, card: InsertedCard, done: asyncio.Task[Token]) -> None:
         if done.cancelled() or done.exception() is not None or not done.result().objects:
             # the next look tries again; whoever looks all the time keeps no card busy, and key files cost nothing
@@ -120,18 +138,6 @@ class Tokens:
             for state in self._readers.every.readers():
                 if state.reader.name not in self._names and len(self._names) < SLOTS_MAX:
                     self._names.append(state.reader.name)
-
-
-async def _read(card: InsertedCard) -> Token:
-    if card.kind is CardKind.PKCS12:  # which tells nothing before it was opened once, and everything afterwards
-        info, certificates = await card.access.use(lambda files: (files.info, files.certificates()))
-    else:
-        info, certificates = await card.access.info(), await card.access.certificates()
-    label, serial = _names(info, certificates)
-    # the key that proves who somebody is first: many programs take the first one
-    keys = sorted(info.keys, key=lambda key: key.purpose is not KeyPurpose.AUTHENTICATION)
-    objects = tuple(objects_of(keys, certificates))
-    return Token(label, info.kind.value.upper(), serial[-SERIAL_SIZE:], objects)
 
 
 def _names(info: CardInfo, certificates: tuple[CardCertificate, ...]) -> tuple[str, str]:

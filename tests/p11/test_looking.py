@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import struct
+from pathlib import Path
 
 from cryptography import x509
 
+from tests.p11.client import ulong
+from tests.p11.inside import Inside
 from tests.p11.programs import MODULES, Desk, needs
 from tests.rig.other_user import UID, needs_root, open_to_everybody
+from tests.rig.simulator import store
 
 
 def test_opensc_lists_slots_and_the_card(shared: Desk) -> None:
@@ -83,3 +88,17 @@ def test_another_user_of_the_machine_sees_no_slot(shared: Desk) -> None:
 
     assert "No slots" in said
     assert "SIMULATION" not in said
+
+
+async def test_the_authorities_that_cardd_knows_are_there_to_be_sent_along(tmp_path: Path) -> None:
+    """But for those that vouch for themselves, which no program sends."""
+    persons, _root = authorities = store().authorities
+    async with Inside(tmp_path, authorities=authorities) as inside:
+        client = await inside.client()
+        session = await client.session()
+        [found] = await client.find(session, CERTIFICATE_CATEGORY=2)
+        told = await client.call("get_attribute_value", ulong(session, found) + struct.pack(">III", 1, 0x11, 9999))
+
+        assert persons in told
+        assert len(await client.find(session)) == 7
+        assert len(await client.find(session, CERTIFICATE_CATEGORY=1)) == 2
