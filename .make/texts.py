@@ -45,6 +45,10 @@ DOMAINS = {
     "cardd/identity": "advice",
     "cardd/oidc": "psc",
 }
+NARROW = "\N{NARROW NO-BREAK SPACE}"
+# left with the plain space: PDF files have Helvetica's own encoding, and a pinentry that of its terminal
+AS_TYPED = ("dialogs", "stamp")
+BEFORE_MARK = re.compile("[ \N{NO-BREAK SPACE}](?=[;:!?](?:\\s|$|[)»”]))")  # and not inside a command: "sport = :443"
 PLACE = re.compile(r"\{(\w*)\}")
 
 
@@ -174,17 +178,31 @@ def places(texts: tuple[str, ...]) -> set[str]:
     return {name for text in texts for name in PLACE.findall(text)}
 
 
+def typeset(catalog: Catalog) -> Catalog:
+    """Return the catalog with the space that French has before ; : ! ? as it is printed: no line breaks there.
+
+    Translators type a plain one.
+    """
+    for message in catalog:
+        if message.id and message.string:
+            forms = [BEFORE_MARK.sub(NARROW, form) for form in texts_of(message.string)]
+            message.string = forms[0] if isinstance(message.string, str) else tuple(forms)
+    return catalog
+
+
 def compile_stale() -> list[str]:
     """Write the .mo files that are missing or older than their .po; each appears whole, so tests may run meanwhile."""
     for file in translations():
         compiled = file.with_suffix(".mo")
-        if compiled.exists() and compiled.stat().st_mtime >= file.stat().st_mtime:
+        newest = max(file.stat().st_mtime, Path(__file__).stat().st_mtime)
+        if compiled.exists() and compiled.stat().st_mtime >= newest:
             continue
         from babel.messages.mofile import write_mo  # noqa: PLC0415
 
         part = file.with_suffix(".part")
         with part.open("wb") as stream:
-            write_mo(stream, read(file.read_bytes()))
+            catalog = read(file.read_bytes())
+            write_mo(stream, catalog if file.stem in AS_TYPED else typeset(catalog))
         part.replace(compiled)
     return []
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cardd.cli.terminal import showable
 from cardd.errors import InvalidRequest
 from cardd.i18n import LANGUAGES, N_, Domain, language_of, locale_of
 
@@ -122,6 +124,9 @@ class Parser(argparse.ArgumentParser):
         why = self._complaint(message)
         sentence = _("Wrong command: {why}. See “{command} --help”.", self.language, why=why, command=self.prog)
         self.exit(Exit.USAGE, sentence + "\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message(showable(message, file or sys.stderr) if message else message, file)
 
     def _complaint(self, message: str) -> str:
         for pattern, sentence in COMPLAINTS:

@@ -16,6 +16,7 @@ from typing import TextIO
 from cardd.model import shown
 
 GAP = "  "
+NARROW = "\N{NARROW NO-BREAK SPACE}"
 COLUMNS = 80  # of a terminal that does not know its width
 DIGITS = (
     "███   █ ███ ███ █ █ ███ ███ ███ ███ ███",
@@ -69,7 +70,7 @@ class Terminal:
         A line that is longer than the terminal is wide takes several of its rows: all of them are replaced.
         """
         self.has_spoken = True
-        written = _clean(line)
+        written = showable(_clean(line), self.err)
         columns = _columns_of(self.err) or COLUMNS
         up = f"\x1b[{self._rows}A" if self._rows else ""
         self.err.write(f"{up}\r\x1b[J{written}")
@@ -183,8 +184,18 @@ def _clean(line: str) -> str:
     return "".join(part if part in _OWN else shown(part) for part in _STYLES.split(line))
 
 
+def showable(text: str, stream: TextIO) -> str:
+    """Return the text with a plain space for the narrow one of French, where that cannot be shown.
+
+    The console of Linux has no sign for it, and older encodings have no code.
+    """
+    is_console = os.environ.get("TERM") == "linux" and stream.isatty()
+    has_none = is_console or not _can_write(NARROW, stream.encoding or "ascii")
+    return text.replace(NARROW, " ") if has_none and NARROW in text else text
+
+
 def _write(stream: TextIO, lines: Iterable[str]) -> None:
-    for line in map(_clean, lines):
+    for line in (showable(_clean(line), stream) for line in lines):
         try:
             print(line, file=stream)
         except UnicodeEncodeError:  # a C locale: better a question mark than no answer

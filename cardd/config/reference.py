@@ -55,7 +55,7 @@ def explain(error: ConfigInvalid, language: str) -> str:
     expected = str(error.params.get("expected", ""))  # a kind of value, which has its word, or an example
     told = ConfigInvalid.received(**(error.params | {"expected": _(expected, language)}))
     reason = told.meant(language)["why"]
-    colon = "\N{NO-BREAK SPACE}: " if language == "fr" else ": "
+    colon = "\N{NARROW NO-BREAK SPACE}: " if language == "fr" else ": "
     return colon.join(str(part) for part in (error.params["file"], error.params["key"], reason) if part)
 
 

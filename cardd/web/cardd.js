@@ -6,10 +6,10 @@ const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const [LARGE, QUESTION, LIMIT, POLL] = [512 * 1024, 150, 5000, 1000]; // bytes; then ms
 
 const TO_DO = {
-  unasked: ["Cliquez : le navigateur vous interrogera", "Click: the browser will ask you"],
-  denied: ["Autorisez ce site : icône à gauche de l’adresse", "Allow this site: icon left of the address"],
-  absent: ["cardd ne répond pas : est-il installé ?", "cardd does not answer: is it installed?"],
-  silent: ["cardd est bloqué : redémarrez-le", "cardd hangs: restart it"],
+  unasked: ["Cliquez : le navigateur vous interrogera", "Click: the browser will ask you"],
+  denied: ["Autorisez ce site : icône à gauche de l’adresse", "Allow this site: icon left of the address"],
+  absent: ["cardd ne répond pas : est-il installé ?", "cardd does not answer: is it installed?"],
+  silent: ["cardd est bloqué : redémarrez-le", "cardd hangs: restart it"],
 };
 
 export class CarddError extends Error {

@@ -7,15 +7,15 @@ import json
 CARDS = {
     "fr": {
         "cps3.summary": "Carte CPS3 simulée (personnes et autorités fictives), pour les tests et les éditeurs",
-        "cps4.summary": "Carte CPS4 simulée ; son système de fichiers suit celui de la CPS3, faute d'être connu",
-        "cps3-contactless.summary": "La carte CPS3 simulée, lue sans contact : elle s'identifie, sans code porteur",
+        "cps4.summary": "Carte CPS4 simulée ; son système de fichiers suit celui de la CPS3, faute d'être connu",
+        "cps3-contactless.summary": "La carte CPS3 simulée, lue sans contact : elle s'identifie, sans code porteur",
         "vitale-atr.summary": "La réponse initiale d'une carte Vitale simulée, et rien d'autre",
         "replay.summary": "Une carte qui répond comme celle dont une trace a été enregistrée (--replay FICHIER)",
-        "unrecorded": "La commande {header} n'est pas dans l'enregistrement : réponse 6F00.",
-        "warning": "Attention : le lecteur virtuel vpcd écoute sur toutes les interfaces réseau. "
+        "unrecorded": "La commande {header} n'est pas dans l'enregistrement : réponse 6F00.",
+        "warning": "Attention : le lecteur virtuel vpcd écoute sur toutes les interfaces réseau. "
         "Un poste en production ne doit pas le porter.",
         "inserted": "Carte {card} insérée dans le lecteur virtuel {reader}.",
-        "waiting": "Le lecteur virtuel {reader} ne répond pas (pcscd et vsmartcard-vpcd sont-ils là ?) ; "
+        "waiting": "Le lecteur virtuel {reader} ne répond pas (pcscd et vsmartcard-vpcd sont-ils là ?) ; "
         "la carte y sera insérée dès qu'il reviendra.",
     },
     "en": {
@@ -36,18 +36,18 @@ CARDS = {
 VARIANTS = {
     "fr": {
         "one-signature-a-pin": "chaque signature consomme le code porteur, à présenter de nouveau avant la suivante",
-        "no-ef-sn": "sans EF.SN : la carte n'a pas de numéro de série",
-        "no-ef-dir": "sans EF.DIR : l'application ne se trouve que par son nom",
+        "no-ef-sn": "sans EF.SN : la carte n'a pas de numéro de série",
+        "no-ef-dir": "sans EF.DIR : l'application ne se trouve que par son nom",
         "ef-dir-without-paths": "EF.DIR ne dit pas où se trouve l'application (sans objet 51)",
         "relative-paths": "les répertoires donnent des chemins relatifs à l'application",
-        "no-short-ids": "aucun fichier n'a d'identifiant court : tous se sélectionnent par leur chemin",
-        "no-empty-verify": "VERIFY sans code est refusé (6700) : seul GET DATA dit les essais restants",
+        "no-short-ids": "aucun fichier n'a d'identifiant court : tous se sélectionnent par leur chemin",
+        "no-empty-verify": "VERIFY sans code est refusé (6700) : seul GET DATA dit les essais restants",
         "strict-references": "les clés ne se trouvent que dans l'application, et SELECT oublie ce qui était préparé",
-        "hashes-itself": "la carte refuse une empreinte toute faite : elle hache elle-même le dernier bloc",
+        "hashes-itself": "la carte refuse une empreinte toute faite : elle hache elle-même le dernier bloc",
         "detour": "le canal 1 ne s'ouvre qu'après trois sélections",
         "expired": "les certificats ont expiré il y a un an",
         "not-yet-valid": "les certificats ne seront valables que dans un an",
-        "name-without-id": "le CN n'est pas un identifiant national ; celui-ci n'est que dans l'UPN",
+        "name-without-id": "le CN n'est pas un identifiant national ; celui-ci n'est que dans l'UPN",
         "no-national-id": "ni le CN ni l'UPN ne portent d'identifiant national",
     },
     "en": {
@@ -70,17 +70,17 @@ VARIANTS = {
 
 DMP = {
     "fr": {
-        "summary": "Un DMP simulé : ses règles connues, pour un patient fictif (VIHF, ITI-18, ITI-41, ITI-43)",
-        "warning": "SIMULATION : ce n'est pas le DMP. Tout est fictif et s'efface à l'arrêt ; "
+        "summary": "Un DMP simulé : ses règles connues, pour un patient fictif (VIHF, ITI-18, ITI-41, ITI-43)",
+        "warning": "SIMULATION : ce n'est pas le DMP. Tout est fictif et s'efface à l'arrêt ; "
         "rien n'y prouve une conformité.",
-        "listening": "Le DMP simulé écoute sur {url} ; l'historique du patient se lit sur {history}",
-        "patient": "Patient : {name}, INS {patient}",
-        "organisation": "Certificats d'organisation fictifs (mot de passe : {password}) : "
+        "listening": "Le DMP simulé écoute sur {url} ; l'historique du patient se lit sur {history}",
+        "patient": "Patient : {name}, INS {patient}",
+        "organisation": "Certificats d'organisation fictifs (mot de passe : {password}) : "
         "{authentication} et {signature}",
-        "configure": "Dans la configuration de cardd :",
-        "curl": "Puis, avec le jeton et la session de cardd :",
-        "access": "Accès : {line}",
-        "refused": "Refusé : {codes}",
+        "configure": "Dans la configuration de cardd :",
+        "curl": "Puis, avec le jeton et la session de cardd :",
+        "access": "Accès : {line}",
+        "refused": "Refusé : {codes}",
     },
     "en": {
         "summary": "A simulated DMP: its known rules, for a fictitious patient (VIHF, ITI-18, ITI-41, ITI-43)",
@@ -98,14 +98,14 @@ DMP = {
 
 INSI = {
     "fr": {
-        "summary": "Un INSi simulé : rechercherInsAvecTraitsIdentite, pour des personnes fictives",
-        "warning": "SIMULATION : ce n'est pas INSi. Tout le monde y est fictif ; rien n'y prouve une conformité.",
+        "summary": "Un INSi simulé : rechercherInsAvecTraitsIdentite, pour des personnes fictives",
+        "warning": "SIMULATION : ce n'est pas INSi. Tout le monde y est fictif ; rien n'y prouve une conformité.",
         "listening": "L'INSi simulé écoute sur {url}",
-        "people": "Personnes fictives : {people}",
-        "software": "Certificat logiciel fictif, CN {name} (mot de passe : {password}) : {software}",
-        "configure": "Dans la configuration de cardd :",
-        "answered": "{caller} : {traits} → {code} {words}",
-        "refused": "Refusé : {codes}",
+        "people": "Personnes fictives : {people}",
+        "software": "Certificat logiciel fictif, CN {name} (mot de passe : {password}) : {software}",
+        "configure": "Dans la configuration de cardd :",
+        "answered": "{caller} : {traits} → {code} {words}",
+        "refused": "Refusé : {codes}",
     },
     "en": {
         "summary": "A simulated INSi: rechercherInsAvecTraitsIdentite, for fictitious people",
@@ -121,26 +121,26 @@ INSI = {
 
 PSC = {
     "fr": {
-        "psc.summary": "Pro Santé Connect simulé, avec e-CPS : pour les tests et les éditeurs",
-        "psc.ready": "Pro Santé Connect simulé. Le mobile : {url} ou « cardctl simulate psc approve ».",
-        "psc-proxy.summary": "Un serveur d'éditeur simulé (proxy LPS), avec e-CPS : pour les tests et les éditeurs",
-        "psc-proxy.ready": "Serveur d'éditeur simulé. Le mobile : {url} ou « cardctl simulate psc-proxy approve ».",
-        "psc-proxy.secret": "Aucun secret : c'est le serveur de l'éditeur qui détient les identifiants du service.",
-        "people": "Personnes fictives : {people}",
-        "configure": "À mettre dans la configuration de cardd :",
+        "psc.summary": "Pro Santé Connect simulé, avec e-CPS : pour les tests et les éditeurs",
+        "psc.ready": "Pro Santé Connect simulé. Le mobile : {url} ou « cardctl simulate psc approve ».",
+        "psc-proxy.summary": "Un serveur d'éditeur simulé (proxy LPS), avec e-CPS : pour les tests et les éditeurs",
+        "psc-proxy.ready": "Serveur d'éditeur simulé. Le mobile : {url} ou « cardctl simulate psc-proxy approve ».",
+        "psc-proxy.secret": "Aucun secret : c'est le serveur de l'éditeur qui détient les identifiants du service.",
+        "people": "Personnes fictives : {people}",
+        "configure": "À mettre dans la configuration de cardd :",
         "psc.secret": (
-            "Le secret du service est « {secret} » : entrée psc-client-secret du trousseau (service cardd), "
+            "Le secret du service est « {secret} » : entrée psc-client-secret du trousseau (service cardd), "
             "ou credential cardd.psc-client-secret de systemd."
         ),
-        "asked": "Demande {request} de {person} : le mobile montre {digits}.",
+        "asked": "Demande {request} de {person} : le mobile montre {digits}.",
         "nothing.title": "Aucune demande en attente",
         "nothing.detail": "Personne ne s'est connecté, ou la demande a reçu sa réponse, ou elle a expiré.",
         "absent.title": "Ce serveur simulé ne fonctionne pas",
         "absent.detail": "Rien n'a été lancé, ou pas avec ce « --state ».",
-        "absent.remedy": "Lancez-le dans un autre terminal : « cardctl simulate {name} ».",
-        "approve": "Demande {request} de {person} ({digits}) : approuvée.",
-        "deny": "Demande {request} de {person} ({digits}) : refusée.",
-        "ignore": "Demande {request} de {person} ({digits}) : ignorée.",
+        "absent.remedy": "Lancez-le dans un autre terminal : « cardctl simulate {name} ».",
+        "approve": "Demande {request} de {person} ({digits}) : approuvée.",
+        "deny": "Demande {request} de {person} ({digits}) : refusée.",
+        "ignore": "Demande {request} de {person} ({digits}) : ignorée.",
     },
     "en": {
         "psc.summary": "a simulated Pro Santé Connect, with e-CPS: for tests and makers of software",

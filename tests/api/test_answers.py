@@ -81,18 +81,22 @@ async def test_a_fault_of_ours_is_told_without_its_inside_and_logged(
     [
         (
             {"pin": "1234"},
-            "Le champ $.pin ne convient pas : il est inconnu.",
+            "Le champ $.pin ne convient pas\N{NARROW NO-BREAK SPACE}: il est inconnu.",
             "The field $.pin will not do: it is unknown.",
         ),
-        ({"name": 1}, "$.name ne convient pas : attendu `str`.", "$.name will not do: expected `str`."),
+        (
+            {"name": 1},
+            "$.name ne convient pas\N{NARROW NO-BREAK SPACE}: attendu `str`.",
+            "$.name will not do: expected `str`.",
+        ),
         (
             {"name": ""},
-            "$.name ne convient pas : sa longueur doit être >= 1.",
+            "$.name ne convient pas\N{NARROW NO-BREAK SPACE}: sa longueur doit être >= 1.",
             "$.name will not do: its length must be >= 1.",
         ),
         (
             {"name": "LPS", "software_id": "a b"},
-            "$.software_id ne convient pas : il doit correspondre à '^[\\\\w:./-]+(?!\\\\n)$'.",
+            "$.software_id ne convient pas\N{NARROW NO-BREAK SPACE}: il doit correspondre à '^[\\\\w:./-]+(?!\\\\n)$'.",
             "$.software_id will not do: it must match '^[\\\\w:./-]+(?!\\\\n)$'.",
         ),
     ],

@@ -122,7 +122,7 @@ async def test_a_program_sees_whom_all_sessions_stand_for_when_the_user_agreed_t
 @pytest.mark.parametrize(
     ("language", "detail"),
     [
-        ("fr", "La session est fermée : la carte a été retirée."),
+        ("fr", "La session est fermée\N{NARROW NO-BREAK SPACE}: la carte a été retirée."),
         ("en", "The session is closed: the card was taken out."),
     ],
 )

@@ -285,7 +285,7 @@ def at_a_terminal(desk: Desk, *arguments: str, locale: str = "en_GB.UTF-8") -> I
 def test_on_a_terminal_the_digits_are_large_and_the_time_left_counts_down(desk: Desk) -> None:
     with at_a_terminal(desk, *LOGIN, locale="fr_FR.UTF-8") as terminal:
         terminal.wait_for("(encore 118 s)")
-        shown = re.search(r"mobile : *(\d\d)", terminal.screen)
+        shown = re.search(r"mobile\s: *(\d\d)", terminal.screen)
         assert shown
         drawn = "\r\n".join(line for line in large_digits(shown[1], "utf-8") if line)
         assert drawn in ESCAPES.sub("", terminal.raw.decode())

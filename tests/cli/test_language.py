@@ -16,12 +16,12 @@ from tests.cli.station import User
     [("fr_FR.UTF-8", "commandes"), ("fr_BE", "commandes"), ("en_GB.UTF-8", "commands"), ("C.UTF-8", "commands")],
 )
 def test_the_locale_chooses_the_language(stranger: User, locale: str, word: str) -> None:
-    colon = "\N{NO-BREAK SPACE}:" if word == "commandes" else ":"
+    colon = "\N{NARROW NO-BREAK SPACE}:" if word == "commandes" else ":"
     assert f"{word}{colon}" in replace(stranger, locale=locale).ok("--help")
 
 
 def test_lang_chooses_it_over_the_locale(stranger: User) -> None:
-    assert "commandes\N{NO-BREAK SPACE}:" in stranger.ok("--help", "--lang", "fr")
+    assert "commandes\N{NARROW NO-BREAK SPACE}:" in stranger.ok("--help", "--lang", "fr")
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_wrong_command_is_told_in_french(
         main(["--lang", "fr", *arguments])
     assert ended.value.code == 2
     said = capsys.readouterr().err
-    assert told in said.replace("\N{NO-BREAK SPACE}", " ")
+    assert told in said.replace("\N{NARROW NO-BREAK SPACE}", " ")
     assert "argument " not in said
 
 

@@ -85,10 +85,10 @@ def test_an_address_elsewhere_is_refused(stranger: User) -> None:
 
 def test_the_ways_to_log_in_are_listed_with_what_suits_a_use(user: User) -> None:
     told = user.ok("methods", "--use", "establishment", "--lang", "fr").splitlines()
-    assert told[0] == "Certificat de structure : convient le mieux, inutilisable sur ce poste"
-    assert told[-1] == "Sur ce poste, maintenant : Carte CPx."
+    assert told[0] == "Certificat de structure\N{NARROW NO-BREAK SPACE}: convient le mieux, inutilisable sur ce poste"
+    assert told[-1] == "Sur ce poste, maintenant\N{NARROW NO-BREAK SPACE}: Carte CPx."
     mobile = told[next(n for n, line in enumerate(told) if line.startswith("e-CPS")) :]
-    assert any(line.startswith("  ! Certificat de structure : ") for line in mobile)
+    assert any(line.startswith("  ! Certificat de structure\N{NARROW NO-BREAK SPACE}: ") for line in mobile)
     answer = user.run("methods", "--use", "lps", "--json").json
     assert answer["advised"] == "cpx"
     assert user.run("methods", "--use", "hopital").status == 2

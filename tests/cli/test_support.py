@@ -164,7 +164,7 @@ def test_a_wrong_first_code_is_asked_again_and_the_right_one_enrols(desk: Desk) 
 def test_a_privileged_command_asks_for_the_code_and_says_what_it_is(desk: Desk) -> None:
     codes = desk.enrol()
     with desk.terminal("support", "remove", "--lang", "fr") as terminal:
-        terminal.wait_for("Code de support :")
+        terminal.wait_for("Code de support\N{NARROW NO-BREAK SPACE}:")
         assert "jamais votre code porteur" in terminal.screen
         terminal.type(codes.next + "\n")
         assert "n'est plus inscrit" in terminal.end()

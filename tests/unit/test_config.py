@@ -200,7 +200,7 @@ def test_a_wrong_value_is_refused_with_its_reason(text: str, why: str) -> None:
     ],
 )
 def test_what_is_wrong_is_told_in_french_to_the_last_word(text: str, told: str) -> None:
-    assert told in explain(refusal(text), "fr").replace("\N{NO-BREAK SPACE}", " ")
+    assert told in explain(refusal(text), "fr").replace("\N{NARROW NO-BREAK SPACE}", " ")
 
 
 def test_a_folder_is_no_configuration_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from cardd.i18n import LOCALE
+from cardd.i18n import LOCALE, Domain
 from tests.rig.in_context import in_context
 
 CATALOGUES = sorted((LOCALE / "fr/LC_MESSAGES").glob("*.po"))
@@ -56,6 +56,21 @@ def test_french_sentences_keep_to_the_trades_words(catalogue: Path) -> None:
 def test_french_marks_have_their_space_and_guillemets_theirs(catalogue: Path) -> None:
     crowded = re.compile(r"[\wéà»\)][;!?](?=\s|$)|[^\W\d]«|«(?! )|(?<! )»")
     assert [sentence for sentence in sentences(catalogue) if crowded.search(sentence)] == []
+
+
+def test_what_is_told_has_a_narrow_space_that_no_line_breaks_at_before_its_marks() -> None:
+    """Translators type a plain one; ``texts.py compile`` sets it."""
+    plain = re.compile("[ \N{NO-BREAK SPACE}][;:!?](?=\\s|$)")
+    told = [(where, text) for where, text in in_context("fr") if not where.startswith("dialog")]
+    assert [(where, text) for where, text in told if plain.search(text)] == []
+    assert sum("\N{NARROW NO-BREAK SPACE}" in text for _, text in told) > 50
+    assert (
+        Domain("cli")("Wrong command: {why}. See “{command} --help”.", "fr", why="x", command="y").count("\u202f:") == 1
+    )
+    commands = Domain("doctor")(
+        "Stop that program (“ss -ltnp sport = :{port}” shows it to root), then restart cardd.socket.", "fr", port=1
+    )
+    assert "sport = :1" in commands  # typed as it stands
 
 
 def test_no_dialog_error_or_help_has_english_or_an_empty_place_in_its_french() -> None:
