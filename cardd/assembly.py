@@ -60,6 +60,7 @@ from cardd.ports import (
     AuditLog,
     Browsers,
     Clock,
+    Handover,
     People,
     ProgramFiles,
     Prompter,
@@ -79,7 +80,8 @@ if TYPE_CHECKING:
 class Outside:
     """What stands around the parts: of this machine in the daemon, of the test elsewhere.
 
-    ``listen`` opens the sockets of the API when the parts start, ``listen_p11`` those of PKCS#11; ``peer_of`` returns
+    ``listen`` opens the sockets of the API when the parts start, ``listen_p11`` those of PKCS#11, whose
+    connections outlive the daemon by ``handover``; ``peer_of`` returns
     who is at the other end of a connection, to the API or to where the browser comes back from Pro Santé Connect,
     ``program_peer_of`` of one to PKCS#11, ``has_left`` whether nobody is there any more. ``browsers`` tells a page's
     connection from a program's, ``program_files`` which file a program runs. ``drivers`` None stands for those that are
@@ -99,6 +101,7 @@ class Outside:
     sources: Sequence[ReaderSource]
     listen: Listen
     listen_p11: ListenP11 = tuple
+    handover: Handover = field(default_factory=Handover)
     peer_of: PeerOf
     program_peer_of: PeerOf
     has_left: HasLeft
@@ -158,6 +161,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
             peer_of=outside.program_peer_of,
             has_left=outside.has_left,
             observer=core.observer,
+            handover=outside.handover,
             descriptors=outside.descriptors,
         ),
         core.clients,

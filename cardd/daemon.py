@@ -36,8 +36,9 @@ from cardd.errors import (
     StatusPageUnserved,
 )
 from cardd.model import Caller, Peer, Question
+from cardd.outward import Outward
 from cardd.pcsc.readers import PcscReaders
-from cardd.ports import Clock, ReaderSource, SecretStore
+from cardd.ports import Clock, Handover, ReaderSource, SecretStore
 from cardd.system import host, loopback_tls, pcsc_clients, systemd
 from cardd.system.audit_heads import KEY, KEY_MIN, SECOND
 from cardd.system.audit_sinks import AuditSinks
@@ -207,6 +208,7 @@ class Daemon:
     """
 
     _p11: Sequence[socket.socket] = ()
+    _programs: Sequence[tuple[socket.socket, str]] = ()
 
     def __init__(
         self,
@@ -221,10 +223,9 @@ class Daemon:
         outward, store = outward_of(config.network, secrets), FileStore(config.state.directory)
         sinks = AuditSinks(config.audit.sinks, os.uname().nodename, outward=outward)
         audit = LocalAudit(config, clock, secrets, sinks.tell)
-        self._agents = agents = Agents(config, lambda: self.parts.trail, self._status_page, armed_after)
         logind = Logind(self._desktop_changed, self._desktops_changed)
-        revocation, timestamp = RevocationHttp(outward=outward), config.timestamp
-        timestamps = TimestampHttp(timestamp.url, timeout=timestamp.timeout, outward=outward) if timestamp.url else None
+        self._agents = agents = Agents(config, lambda: self.parts.trail, self._status_page, armed_after)
+        revocation, timestamps = RevocationHttp(outward=outward), _timestamps(config, outward)
         outside = Outside(
             clock=clock,
             audit=audit.log,
@@ -235,6 +236,7 @@ class Daemon:
             sources=sources if sources is not None else (PcscReaders(holder=pcsc_clients.holder),),
             listen=self._listen,
             listen_p11=lambda: self._p11,
+            handover=Handover(self._taken, systemd.keep),
             peer_of=outer_peer_of,
             program_peer_of=program_peer_of,
             has_left=has_left,
@@ -311,7 +313,7 @@ class Daemon:
         p11 = self._config.p11.socket if self._config.p11.enabled else None
         unix = (listening.socket, listening.agent_socket)
         sockets = listen(systemd.take(), listening.tcp, *unix, https=listening.https, p11=p11)
-        self._p11 = sockets.p11
+        self._p11, self._programs = sockets.p11, sockets.programs
         self._agents.dialogs.start(sockets.agents)
         log.info(
             "cardd %s listens on %s",
@@ -319,6 +321,11 @@ class Daemon:
             ", ".join(map(address_of, (*sockets.api, *sockets.https, *sockets.p11))),
         )
         return [*((one, None) for one in sockets.api), *((one, served.context) for one in sockets.https)]
+
+    def _taken(self) -> list[tuple[int, str]]:
+        """Return the connections to PKCS#11 of the daemon before this one, once."""
+        taken, self._programs = self._programs, ()
+        return [(one.detach(), process) for one, process in taken]
 
     def _status_page(self, uid: int) -> str | None:
         """Return an address that opens this user's status page once."""
@@ -337,6 +344,11 @@ class Daemon:
         """Rule 12: the readers belong to whoever sits at the machine now; each desktop has an agent."""
         self._agents.desktops.changed(desktops)
         self.parts.readers.owners.seated(desktops.seated if desktops else None)
+
+
+def _timestamps(config: Config, outward: Outward) -> TimestampHttp | None:
+    timestamp = config.timestamp
+    return TimestampHttp(timestamp.url, timeout=timestamp.timeout, outward=outward) if timestamp.url else None
 
 
 def _own_directories(config: Config) -> list[int | None]:

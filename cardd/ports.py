@@ -319,3 +319,14 @@ class SecretStore(Protocol):
     async def delete(self, name: str) -> None:
         """Forget it; nothing happens when there is none. Raises SecretStoreUnavailable."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Connections from one daemon to the next, each with the name of its process: p11-kit's client survives no other.
+
+    ``taken`` returns the file descriptors that came, ``keep`` has one kept and returns whether it is.
+    """
+
+    taken: Callable[[], Sequence[tuple[int, str]]] = tuple
+    keep: Callable[[int, str], bool] = lambda _descriptor, _process: False

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 from cardd.core.presence import Presence, waited_for_by
@@ -41,11 +41,15 @@ log = logging.getLogger(__name__)
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Serves ``module`` to the program at the other end: None before it is known, and for one that is not served."""
+    """Serves ``module`` to the program at the other end: None before it is known, and for one that is not served.
 
-    def __init__(self, server: P11Server) -> None:
+    ``resumes`` is the name of the process with which a connection comes from the daemon before this one.
+    """
+
+    def __init__(self, server: P11Server, resumes: str | None = None) -> None:
         self.module: Module | None = None
         self._server = server
+        self._resumes = resumes
         self._frames = Frames()
         self._has_greeted = False
         self.presence = Presence()
@@ -62,7 +66,10 @@ class Connection(asyncio.BufferedProtocol):
         transport = cast(asyncio.Transport, transport)  # of a socket, asyncio makes no other
         transport.set_write_buffer_limits(high=UNSENT_MAX)
         self._transport = transport
-        self.module = self._server.joined(self, transport.get_extra_info("socket"))
+        self.module = self._server.joined(self, transport.get_extra_info("socket"), self._resumes)
+        if self.module is not None and self._resumes:
+            self._has_greeted = True
+            self.module.resume()
         if self.module is None:
             transport.abort()
         elif not self._server.is_owners(self):
@@ -76,6 +83,18 @@ class Connection(asyncio.BufferedProtocol):
         self._in_order.clear()
         self.presence.leave()
         self._server.left(self)
+
+    def hand_over(self, keep: Callable[[int], bool]) -> None:
+        """Let go of it: the program goes on with the next daemon where ``keep`` keeps it.
+
+        A call that was not answered, or came in part, ends it: the next daemon would not know of that.
+        """
+        if self._transport is None:
+            return
+        is_quiet = not (self._unanswered or self._is_in_line or self._transport.get_write_buffer_size())
+        if is_quiet and self._frames.is_empty and self.module and self.module.is_begun:
+            keep(self._transport.get_extra_info("socket").fileno())
+        self.close()
 
     def close(self) -> None:
         """Hang up."""

@@ -7,6 +7,7 @@ dialog, and without a card that has been read before being touched. Nothing can 
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import count
@@ -24,6 +25,7 @@ from cardd.p11.wire import Reader, attributes, length, octets, padded, ulong, ul
 HANDSHAKE = b"PRIVATE-GNOME-KEYRING-PKCS11-PROTOCOL-V-1"
 SESSIONS_MAX = 128
 RANDOM_MAX = 64 * 1024
+HANDLES = 2**31  # which a program of 32 bits can have too
 CRYPTOKI = (2, 40)
 MANUFACTURER = "cardd"
 UNKNOWN = 0xFFFFFFFFFFFFFFFF  # CK_UNAVAILABLE_INFORMATION
@@ -100,6 +102,19 @@ class Module:
         """C_Finalize."""
         self.end()
         return b""
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the program has called C_Initialize."""
+        return self._is_initialized
+
+    def resume(self) -> None:
+        """Go on with a program of the daemon before this one: what it had opened there is not known here.
+
+        No session that it opens from now on has a handle that it may still use for one of before.
+        """
+        self._is_initialized = True
+        self._handles = count(1 + secrets.randbelow(HANDLES))
 
     def end(self) -> None:
         """End all that the program has opened."""

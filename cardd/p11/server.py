@@ -9,6 +9,7 @@ import asyncio
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cardd.core.inserted_card import InsertedCard
@@ -19,6 +20,7 @@ from cardd.core.presence import Presence
 from cardd.model import Caller, CallerKind, Peer
 from cardd.p11.logins import Keys
 from cardd.p11.turns import Turns
+from cardd.ports import Handover
 
 if TYPE_CHECKING:
     from cardd.p11.connection import Connection
@@ -55,10 +57,12 @@ class P11Server(Part):
         peer_of: PeerOf,
         has_left: HasLeft,
         observer: Observer,
+        handover: Handover,
         descriptors: int,
     ) -> None:
         self.has_left = has_left
         self.observer = observer
+        self._handover = handover
         self._readers = readers
         self._keys = keys
         self._above = above
@@ -79,13 +83,20 @@ class P11Server(Part):
             # create_unix_server would remove the path of a socket that systemd owns
             self._servers.append(await loop.create_server(self._protocol, sock=sock, backlog=ACCEPTED_AT_ONCE))
             sock.listen(BACKLOG)
+        for descriptor, process in self._handover.taken():
+            sock = socket.socket(fileno=descriptor)
+            sock.setblocking(False)
+            await loop.connect_accepted_socket(partial(self._protocol, process), sock)
 
     async def stop(self) -> None:
-        """Accept nothing more, and hang up."""
+        """Accept nothing more; programs go on with the next daemon, or are hung up on."""
         for server in self._servers:
             server.close()
-        for connection in tuple(self._connections):
-            connection.close()
+        for connection, peer in tuple(self._connections.items()):
+            connection.hand_over(partial(self._keep, peer.process))
+
+    def _keep(self, process: str, descriptor: int) -> bool:
+        return self._handover.keep(descriptor, process)
 
     def card_removed(self, card: InsertedCard, _reason: str) -> None:
         """End what programs opened on a card that left."""
@@ -97,10 +108,13 @@ class P11Server(Part):
 
     # --- what connections ask
 
-    def joined(self, connection: Connection, sock: socket.socket) -> Module | None:
-        """Return what a new connection serves; None when nobody is known there, or its user has too many."""
+    def joined(self, connection: Connection, sock: socket.socket, process: str | None = None) -> Module | None:
+        """Return what a new connection serves; None when nobody is known there, or its user has too many.
+
+        None too where the peer is not ``process``: its number is another one's by now.
+        """
         peer = self._peer_of(sock)
-        if peer is None or not self._has_room(peer, sock.fileno()):
+        if peer is None or not self._has_room(peer, sock.fileno()) or process not in (None, peer.process):
             return None
         self._connections[connection] = peer
         self._count(peer, 1)
@@ -150,7 +164,7 @@ class P11Server(Part):
         program = Caller(CallerKind.LOCAL, name, name, f"urn:cardd:{name}", peer)
         return Module(program, self._tokens, ProgramUses(self._keys, program, presence))
 
-    def _protocol(self) -> asyncio.BufferedProtocol:
+    def _protocol(self, resumes: str | None = None) -> asyncio.BufferedProtocol:
         from cardd.p11.connection import Connection  # noqa: PLC0415 - with the first program
 
-        return Connection(self)
+        return Connection(self, resumes)

@@ -59,6 +59,11 @@ class Frames:
         self._dropping = 0
         self._dropped_tag = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of a request waits for the rest of it."""
+        return not self._received and not self._dropping
+
     def add(self, data: bytes | memoryview) -> None:
         """Take what came."""
         self._received += data

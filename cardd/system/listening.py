@@ -20,12 +20,16 @@ BACKLOG = 128
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """The API's sockets, TCP of both families and Unix, those over TLS, and where agents and PKCS#11 connect."""
+    """The API's sockets, TCP of both families and Unix, those over TLS, and where agents and PKCS#11 connect.
+
+    ``programs`` are connections to PKCS#11 of the daemon before this one, each with the name of its process.
+    """
 
     api: tuple[socket.socket, ...]
     agents: tuple[socket.socket, ...]
     https: tuple[socket.socket, ...] = ()
     p11: tuple[socket.socket, ...] = ()
+    programs: tuple[tuple[socket.socket, str], ...] = ()
 
 
 def listen(
@@ -45,9 +49,9 @@ def listen(
         programs = (inherited.p11 or (opened.enter_context(_unix(p11)),)) if p11 else ()
         opened.pop_all()
     if not p11:
-        for unused in inherited.p11:
+        for unused in (*inherited.p11, *(one for one, _ in inherited.programs)):
             unused.close()
-    return Listening((*tcp, *unix), agent, tls, programs)
+    return Listening((*tcp, *unix), agent, tls, programs, inherited.programs if p11 else ())
 
 
 def address_of(listening: socket.socket) -> str:

@@ -2,7 +2,8 @@
 
 ``cardd.socket`` opens all five sockets in one unit, so they share one FileDescriptorName. A TCP socket is known by its
 family; of the Unix sockets the agent's is the one named ``agent`` or bound to a path that ends in ``agent.sock``, and
-that of PKCS#11 the one named ``p11`` or bound to a path that ends so.
+that of PKCS#11 the one named ``p11`` or bound to a path that ends so. What the daemon before this one gave systemd to
+keep comes back beside them, by the name that it was given: the connections of programs that use PKCS#11.
 Notifications are datagrams to NOTIFY_SOCKET, a path or an abstract name. A service manager that does not listen is no
 reason to stop serving: a notification never raises.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import time
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ FIRST = 3
 VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 AGENT, P11 = "agent", "p11"
+PROGRAM = "program-"  # before what tells its process from all others
+KEPT_NAME = re.compile(r"[0-9.]{1,200}")
 
 VARIABLE = "NOTIFY_SOCKET"
 WATCHDOG = ("WATCHDOG_USEC", "WATCHDOG_PID")
@@ -35,6 +39,7 @@ class Inherited:
     api: tuple[socket.socket, ...] = ()
     agent: tuple[socket.socket, ...] = ()
     p11: tuple[socket.socket, ...] = ()
+    programs: tuple[tuple[socket.socket, str], ...] = ()  # connections, each with the name of its process
 
     def __bool__(self) -> bool:
         return bool(self.tcp or self.api or self.agent or self.p11)
@@ -75,8 +80,12 @@ def _adopt(descriptor: int) -> socket.socket:
 
 
 def _sorted(taken: list[socket.socket], names: list[str]) -> Inherited:
-    tcp, api, agent, p11 = [], [], [], []
+    tcp, api, agent, p11, programs = [], [], [], [], []
     for one, name in zip(taken, names, strict=False):
+        if name.startswith(PROGRAM):
+            programs.append((one, name.removeprefix(PROGRAM)))
+            _send(f"FDSTOREREMOVE=1\nFDNAME={name}")  # else the program would not notice that it is hung up on
+            continue
         _check(one)
         if one.family != socket.AF_UNIX:
             tcp.append(one)
@@ -86,7 +95,7 @@ def _sorted(taken: list[socket.socket], names: list[str]) -> Inherited:
             p11.append(one)
         else:
             api.append(one)
-    return Inherited(tuple(tcp), tuple(api), tuple(agent), tuple(p11))
+    return Inherited(tuple(tcp), tuple(api), tuple(agent), tuple(p11), tuple(programs))
 
 
 def _check(one: socket.socket) -> None:
@@ -117,7 +126,17 @@ def stopping() -> bool:
     return _send("STOPPING=1")
 
 
-def _send(assignment: str) -> bool:
+def keep(descriptor: int, process: str) -> bool:
+    """Have systemd keep a program's connection until the next start; return whether it was told.
+
+    A unit that keeps none (``FileDescriptorStoreMax=``) has it closed, as without this.
+    """
+    if not KEPT_NAME.fullmatch(process):
+        return False
+    return _send(f"FDSTORE=1\nFDNAME={PROGRAM}{process}", descriptor)
+
+
+def _send(assignment: str, *descriptors: int) -> bool:
     address = os.environ.get(VARIABLE, "")
     if not address.startswith(("/", "@")):
         return False
@@ -125,7 +144,11 @@ def _send(assignment: str) -> bool:
         address = "\0" + address[1:]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.sendto(assignment.encode(), address)
+            sender.connect(address)
+            if descriptors:
+                socket.send_fds(sender, [assignment.encode()], descriptors)
+            else:
+                sender.send(assignment.encode())
     except OSError:
         return False
     return True

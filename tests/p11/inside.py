@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -13,6 +13,7 @@ from typing import Self
 from cardd.assembly import assemble
 from cardd.config import P11, Access, Config, SessionRules
 from cardd.model import Peer
+from cardd.ports import Handover
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
 from tests.p11.client import Client
 from tests.rig.outside import Around
@@ -36,6 +37,7 @@ class Inside(Around):
     uid: int = field(default_factory=os.getuid)
     pid: int = field(default_factory=os.getpid)
     began: int = 0
+    handover: Handover = field(default_factory=Handover)
 
     def __post_init__(self) -> None:
         self.card = simulated_card()
@@ -46,7 +48,8 @@ class Inside(Around):
         sessions = SessionRules(pin="hold" if self.holds_pins else "ask")
         config = Config(p11=self.settings, access=Access(owners=self.owners), session=sessions)
         source = InProcessReaders([self.reader, self.other_reader])
-        self.parts = assemble(config, self.made(source, listen_p11=self._listen_p11, peer_of=self._peer_of))
+        outside = self.made(source, listen_p11=self._listen_p11, peer_of=self._peer_of)
+        self.parts = assemble(config, replace(outside, handover=self.handover))
 
     def _listen_p11(self) -> list[socket.socket]:
         listening = socket.socket(socket.AF_UNIX)

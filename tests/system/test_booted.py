@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.rig.booted import Machine, booted, needs_boot
+from tests.rig.booted import PYTHON, Machine, booted, needs_boot
 from tests.rig.other_user import UID
 from tests.rig.waiting import eventually_here
 
@@ -92,3 +93,40 @@ def quickly(machine: Machine, settings: str) -> None:
     place = "/run/systemd/system/cardd.service.d"
     machine.run("sh", "-c", f"mkdir -p {place}; printf '[Service]\\n{settings}\\n' > {place}/quick.conf")
     machine.run("systemctl", "daemon-reload")
+
+
+# p11-kit's own module in a program that is not protected from SIGPIPE, as most are not
+CLIENT = """
+import ctypes, signal, subprocess, sys
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+module, restart = ctypes.CDLL(sys.argv[1]), sys.argv[2:]
+class Functions(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_ubyte * 2), ("every", ctypes.c_void_p * 16)]
+functions = ctypes.POINTER(Functions)()
+module.C_GetFunctionList(ctypes.byref(functions))
+def call(number, *given):
+    types = [ctypes.c_void_p if each is None or isinstance(each, int) else type(each) for each in given]
+    return ctypes.CFUNCTYPE(ctypes.c_ulong, *types)(functions.contents.every[number])(*given)
+def slots():
+    count = ctypes.c_ulong()
+    return call(4, ctypes.c_ubyte(0), None, ctypes.addressof(count))
+found = [call(0, None), slots()]
+subprocess.run(restart, check=True)
+found.append(slots())
+kept = ["systemctl", "show", "cardd.service", "--value", "-p", "NFileDescriptorStore"]
+print(*found, subprocess.run(kept, check=True, capture_output=True, text=True).stdout)
+"""
+
+
+def test_a_program_that_uses_pkcs11_goes_on_when_the_service_is_restarted(machine: Machine) -> None:
+    modules = sorted(Path("/usr/lib").glob("*/pkcs11/p11-kit-client.so"))
+    if not modules:
+        pytest.skip("no p11-kit-client.so here")
+    machine.run("systemctl", "start", "cardd.service")
+    address = "P11_KIT_SERVER_ADDRESS=unix:path=/run/cardd/p11"
+    restart = ("systemctl", "restart", "cardd.service")
+    said = machine.run(
+        "env", address, "LD_LIBRARY_PATH=/opt/python/lib", PYTHON, "-c", CLIENT, str(modules[0]), *restart
+    )
+
+    assert said.split() == ["0", "0", "0", "0"]  # three calls that did well, and nothing that systemd still keeps

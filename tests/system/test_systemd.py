@@ -116,6 +116,26 @@ def test_the_manager_hears_that_the_daemon_is_ready(manager: socket.socket) -> N
     assert manager.recv(4096) == b"READY=1"
 
 
+def test_the_manager_is_given_a_program_s_connection_by_the_name_of_its_process(manager: socket.socket) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert systemd.keep(ours.fileno(), "12.345")
+        ours.close()
+        told, [given], _, _ = socket.recv_fds(manager, 4096, 1)
+        with socket.socket(fileno=given) as kept:
+            kept.send(b"still there")
+            assert theirs.recv(64) == b"still there"
+    assert told == b"FDSTORE=1\nFDNAME=program-12.345"
+
+
+@pytest.mark.parametrize("process", ["", "12?3", "1:2", "1\n2"])
+def test_a_connection_without_a_name_that_tells_its_process_is_not_kept(manager: socket.socket, process: str) -> None:
+    manager.settimeout(0)
+    assert not systemd.keep(0, process)
+    with pytest.raises(BlockingIOError):
+        manager.recv(1)
+
+
 def test_the_manager_hears_that_the_daemon_stops(manager: socket.socket) -> None:
     assert systemd.stopping()
     assert manager.recv(4096) == b"STOPPING=1"
