@@ -40,8 +40,11 @@ class Place:
     form: Form = Form.FILE
 
     def state(self) -> str:
-        """Return ``registered``, ``absent`` or ``other``, for a file of that name that is not ours."""
-        now = content(self.file)
+        """Return ``registered``, ``absent``, ``other`` for a file of that name that is not ours, or ``unreadable``."""
+        try:
+            now = content(self.file)
+        except OSError:  # root's, as after "sudo firefox"
+            return "unreadable"
         if now is None:
             return "other" if self.file.exists() else "absent"  # a folder or a pipe
         if self.form is Form.FILE:

@@ -137,10 +137,18 @@ def nss_stores(home: Path, places: Iterable[NssPlace] = PLACES) -> Iterator[NssS
     for browser, package, pattern, used in places:
         if pattern.endswith("*"):
             for profile in sorted(home.glob(pattern)):
-                if (profile / DATABASE[0]).exists():
+                if _may_be_there(profile / DATABASE[0]):
                     yield NssStore(browser, package, profile)
         elif (home / pattern / DATABASE[0]).exists() or (used and (home / used).is_dir()):
             yield NssStore(browser, package, home / pattern)
+
+
+def _may_be_there(file: Path) -> bool:
+    """Return whether a file is there, or may be in a folder that this user may not look into."""
+    try:
+        return file.exists()
+    except OSError:
+        return True
 
 
 class SystemStore:

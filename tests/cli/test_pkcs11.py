@@ -17,7 +17,8 @@ from cardd.cli.program_places import client, personal
 from cardd.cli.registering import Place, Registration
 from cardd.errors import RegistrationUnreadable
 from tests.cli.station import User
-from tests.rig.other_user import open_to_everybody
+from tests.rig.other_user import UID, open_to_everybody
+from tests.rig.other_user import run as run_as_other
 
 pytestmark = pytest.mark.skipif(client() is None, reason="no p11-kit-client.so here")
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can have an /etc of its own")
@@ -236,6 +237,34 @@ def test_a_place_that_cannot_be_written_keeps_no_other_back(home: Path) -> None:
     assert "2. cardd" in _modules(home / ".mozilla/firefox/x")
     assert registration.take_out() == []
     assert _tree(home) == before
+
+
+AS_USER = """
+home, module = Path(sys.argv[1]), Path(sys.argv[2])
+places = list(personal(Path("/run/cardd/p11"), module, home))
+faults = Registration(home / ".local/state/cardd/pkcs11.json", home).put(places)
+print(sorted({(place.file.parent.name, place.state()) for place in places if place.program == "firefox"}))
+print([fault.filename for fault in faults])
+"""
+
+
+@AS_ROOT
+def test_a_profile_that_root_has_taken_keeps_no_other_back(home: Path, tmp_path: Path) -> None:
+    open_to_everybody(tmp_path)
+    other = home / ".mozilla/firefox/y"
+    other.mkdir()
+    (other / "cert9.db").touch()
+    for path in (home, *home.rglob("*")):
+        os.chown(path, UID, UID)
+    taken = home / ".mozilla/firefox/x"
+    taken.chmod(0o700)
+    os.chown(taken, 0, 0)
+    imports = (
+        "from pathlib import Path; from cardd.cli.program_places import personal; "
+        "from cardd.cli.registering import Registration"
+    )
+    told = run_as_other(AS_USER, home, client() or Path(), imports=imports).splitlines()
+    assert told == ["[('x', 'unreadable'), ('y', 'registered')]", str([str(taken / "pkcs11.txt")])]
 
 
 @NEEDS_NSS

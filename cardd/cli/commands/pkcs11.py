@@ -34,6 +34,7 @@ STATES = {
     "registered": N_("registered"),
     "absent": N_("absent"),
     "other": N_("a file that is not cardd's"),
+    "unreadable": N_("you may not read it"),
     "confined": N_("a snap: has no way to cardd"),
 }
 MACHINE_RECORD = "etc/cardd/pkcs11.json"
