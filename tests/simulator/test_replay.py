@@ -142,7 +142,7 @@ async def test_what_was_never_asked_is_told_and_other_parts_of_a_file_are_known(
     assert transport.send(Command(0, 0xB0, 0x9C, 2, le=4)) == Response(whole.data[2:6], 0x9000)
     for _ in range(2):
         assert transport.send(Command(0, 0x84, 0, 0, le=8)).sw == 0x6F00
-    assert told == ["La commande 00 84 00 00 n'est pas dans l'enregistrement : réponse 6F00."]
+    assert told == ["La commande 00 84 00 00 n'est pas dans l'enregistrement\N{NARROW NO-BREAK SPACE}: réponse 6F00."]
 
 
 @pytest.mark.parametrize(
