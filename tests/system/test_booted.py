@@ -16,6 +16,14 @@ from tests.rig.waiting import eventually_here
 pytestmark = needs_boot()
 
 CONFIGURATION = "[session]\nidle = 600\n"
+# without its key the service does not start
+SECRET = {
+    "etc/cardd/cardd.toml.d/sealed.toml": "[audit]\nsealed = true\n",
+    "etc/cardd/audit-key": "a key of the tests, SIMULATION\n",
+    "etc/systemd/system/cardd.service.d/secret.conf": (
+        "[Service]\nLoadCredential=cardd.audit-key:/etc/cardd/audit-key\n"
+    ),
+}
 STATUS = ("curl", "--silent", "--show-error", "--fail", "--max-time", "20")
 TCP, TCP6 = "http://127.0.0.1:17463/v1/status", "http://[::1]:17463/v1/status"
 UNIX = ("--unix-socket", "/run/cardd/cardd.sock", "http://cardd/v1/status")
@@ -23,7 +31,7 @@ UNIX = ("--unix-socket", "/run/cardd/cardd.sock", "http://cardd/v1/status")
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with booted(tmp_path_factory.mktemp("booted"), CONFIGURATION) as machine:
+    with booted(tmp_path_factory.mktemp("booted"), CONFIGURATION, SECRET) as machine:
         yield machine
 
 
@@ -57,6 +65,8 @@ def test_a_reload_takes_what_may_change_tells_what_may_not_and_refuses_what_is_w
     configure(machine, "[session]\nidle = 700\n[listen]\nmax_body = 2048\n")
     machine.run("systemctl", "reload", "cardd.service")
     eventually_here(lambda: "listen.max_body" in machine.show("cardd.service", "StatusText"))
+    warned = ("journalctl", "--unit=cardd.service", "--output=cat", "PRIORITY=4", "CARDD_LOGGER=cardd.daemon")
+    eventually_here(lambda: "want a restart: listen.max_body" in machine.run(*warned))
     configure(machine, "[session]\nidel = 700\n")
     assert "idel" in machine.run("sh", "-c", "systemctl reload cardd.service; journalctl -u cardd.service -o cat -n 20")
     assert machine.show("cardd.service", "ActiveState") == "active"

@@ -13,7 +13,7 @@ from cardd.config import Config
 
 UNITS = Path(__file__).parents[2] / "systemd"
 WORST = "1.2"
-NEWER = ("RestartSteps", "RestartMaxDelaySec")  # since systemd 254
+NEWER = ("RestartSteps", "RestartMaxDelaySec", "ImportCredential")  # since systemd 254
 
 pytestmark = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 
@@ -81,3 +81,16 @@ def test_the_services_user_is_made_by_sysusers(tmp_path: Path) -> None:
     name, _, uid, *_, home, shell = (tmp_path / "etc" / "passwd").read_text().strip().split(":")
     assert (name, home, shell) == ("cardd", "/var/lib/cardd", "/usr/sbin/nologin")
     assert 0 < int(uid) < 1000
+
+
+@pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason="systemd-tmpfiles is not installed")
+def test_the_services_directories_are_made_by_tmpfiles_for_its_user_alone(tmp_path: Path) -> None:
+    for folder in ("etc", "run", "var/lib"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc/passwd").write_text(f"cardd:x:{os.getuid()}:{os.getgid()}::/:/bin/sh\n")
+    (tmp_path / "etc/group").write_text(f"cardd:x:{os.getgid()}:\n")
+    subprocess.run(
+        ["systemd-tmpfiles", "--create", f"--root={tmp_path}", UNITS / "tmpfiles.d" / "cardd.conf"], check=True
+    )
+    modes = [(tmp_path / place).stat().st_mode & 0o777 for place in ("run/cardd", "var/lib/cardd")]
+    assert modes == [0o755, 0o700]
