@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
@@ -49,8 +50,12 @@ def missing(folder: Path) -> Iterator[Path]:
 def alone(folder: Path) -> Iterator[None]:
     """Keep other commands of ours from what is below the folder meanwhile. Raises OSError, also after ``PATIENCE``.
 
-    The lock is on the folder itself, so that no file is left of it.
+    The lock is on the folder itself, so that no file is left of it; for the whole machine on root's own folder, which
+    nobody else can keep locked.
     """
+    own = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    if folder == Path("/") and own.is_dir():
+        folder = own
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _lock(descriptor, folder)

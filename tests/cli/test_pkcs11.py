@@ -66,6 +66,9 @@ cd /; as_one="setpriv --reuid 4321 --regid 4321 --clear-groups env -i HOME=$plac
 snap="$place/one/snap/firefox/common/.mozilla/firefox/z"
 $as_one mkdir -p "$snap"; $as_one touch "$snap/cert9.db"
 look > "$place/before"
+setpriv --reuid 4323 --regid 4323 --clear-groups flock --no-fork / sleep 60 > /dev/null 2>&1 &  # to keep root waiting
+holder=$!
+trap 'kill $holder' EXIT
 "$@" register > /dev/null
 $as_one "$@" register | grep "snap.*has no way to cardd.*firefox/z"
 $as_one "$@" unregister --all-users 2>&1 | grep sudo
