@@ -3,7 +3,8 @@
 | topic | params |
 |---|---|
 | ``pair`` | name, vendor, program, user, code; namesake (one is paired); psc_token, sessions (when it wants that) |
-| ``login``, ``unlock``, ``lend``, ``certificates`` | client; takes_over (a login that ends another user's session) |
+| ``lend`` | client; program_… and server, as ``program`` |
+| ``login``, ``unlock``, ``certificates`` | client; takes_over (a login that ends another user's session) |
 | ``sign`` | client, holder, document, digest, patient (may be absent); and the question's documents |
 | ``sign_batch`` | client, holder, batch, count, patient (may be absent); and the question's documents |
 | both, with a keypad | times (how often the card will want its PIN, where more than once) |
@@ -11,7 +12,7 @@
 | ``origin`` | origin; may_… (each right that it asks for); punycode (the name decoded), listed, another (it has keys \
 already), by_command, until (day; where it can be remembered) |
 | ``program`` | program; program_… (the right that it asks for); server (that its handshake names), passing (it \
-cannot be remembered), until (day) |
+cannot be remembered), process (whose file is not known), until (day) |
 | ``last_try`` | client, card, reader, tries_left |
 | ``ecps`` | client, digits |
 | ``ecps_browser`` | client |

@@ -65,6 +65,12 @@ class Wanted:
     right: ProgramRight
     server: str | None = None
 
+    @property
+    def told(self) -> dict[str, str]:
+        """What a dialog says of it."""
+        server = {"server": self.server} if self.server else {}
+        return {f"program_{self.right.value}": "", **server}
+
 
 class Programs(Part):
     """Lets programs in, and tells what each may do. A caller's ``name`` is its file, whatever its ``id`` stands for.
@@ -180,9 +186,7 @@ class Programs(Part):
 
     def _question(self, program: Caller, wanted: Wanted, *, is_lasting: bool) -> Question:
         days = self._settings.remember_days
-        params: dict[str, str | int] = {"program": _path_of(program), f"program_{wanted.right.value}": ""}
-        if wanted.server:
-            params["server"] = wanted.server
+        params: dict[str, str | int] = {"program": _path_of(program), **wanted.told}
         if not params["program"] and program.peer.pid is not None:
             params["process"] = program.peer.pid
         elif not is_lasting:

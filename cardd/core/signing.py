@@ -7,7 +7,7 @@ digests that this module builds.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -172,12 +172,20 @@ class Signing:
         return Signed(algorithm, signature, credential.certificate, credential.chain)
 
     async def lend(
-        self, session: Session, operation: Callable[[Card, KeyRef], bytes], digest: bytes, *, act: str, about: str
+        self,
+        session: Session,
+        operation: Callable[[Card, KeyRef], bytes],
+        digest: bytes,
+        *,
+        act: str,
+        about: str,
+        told: Mapping[str, str],
     ) -> bytes:
         """Use the authentication key for what another program asks: the person let that program in.
 
-        ``digest`` stands in the audit row for what the program gave, ``act`` and ``about`` are the row's. Raises
-        SessionCannotSign, CardIncomplete, AlgorithmUnsupported, the PIN's and the card's errors, AuditUnavailable.
+        ``digest`` stands in the audit row for what the program gave, ``act`` and ``about`` are the row's, ``told`` is
+        what the dialog says of it where no PIN is held. Raises SessionCannotSign, CardIncomplete, AlgorithmUnsupported,
+        the PIN's and the card's errors, AuditUnavailable.
         """
         credential = _credential(session, KeyPurpose.AUTHENTICATION)
         entry = entry_of(
@@ -189,8 +197,9 @@ class Signing:
             certificate=credential.serial,
             consent="program",
         )
-        question = partial(question_of, session.caller, "lend")
-        return await self._with_authentication(session, question, entry, operation)
+        question = question_of(session.caller, "lend")
+        asked = replace(question, params={**question.params, **told})
+        return await self._with_authentication(session, lambda: asked, entry, operation)
 
     def authentication(self, session: Session) -> Credential:
         """The key that stands for the session's holder. Raises SessionCannotSign, CardIncomplete."""

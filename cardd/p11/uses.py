@@ -121,15 +121,19 @@ class ProgramUses:
                 request = SignatureRequest(wanted.algorithm, Message(wanted.digest), DOCUMENT, is_seen=False)
                 [signed] = await self._every.signing.sign(session, [request], None)
                 return signed.signature
-            session = await self._admitted(program, card, Wanted(RIGHTS[wanted.seen], wanted.server))
-            act, about = f"program.{RIGHTS[wanted.seen].value}", wanted.server or wanted.seen.value
-            return await self._every.signing.lend(session, wanted.authenticated, wanted.digest, act=act, about=about)
+            use = Wanted(RIGHTS[wanted.seen], wanted.server)
+            session = await self._admitted(program, card, use)
+            act, about = f"program.{use.right.value}", use.server or wanted.seen.value
+            return await self._every.signing.lend(
+                session, wanted.authenticated, wanted.digest, act=act, about=about, told=use.told
+            )
 
     async def decrypt(self, card: InsertedCard, cryptogram: bytes) -> bytes:
         """Return what the authentication key decrypts. Raises Refused."""
         with told():
             program = await self._known()
-            session = await self._admitted(program, card, Wanted(ProgramRight.DATA))
+            use = Wanted(ProgramRight.DATA)
+            session = await self._admitted(program, card, use)
 
             def decrypted(opened: Card, key: KeyRef) -> bytes:
                 return opened.decrypt(key, cryptogram)
@@ -137,7 +141,9 @@ class ProgramUses:
             digest = hashlib.sha256(cryptogram).digest()
             act = "program.decrypt"
             try:
-                return await self._every.signing.lend(session, decrypted, digest, act=act, about="cryptogram")
+                return await self._every.signing.lend(
+                    session, decrypted, digest, act=act, about="cryptogram", told=use.told
+                )
             except CardRefused as refusal:
                 raise Refused(Rv.ENCRYPTED_DATA_INVALID) from refusal
 

@@ -13,6 +13,7 @@ from cardd.core.consents import SignatureRequest
 from cardd.model import Caller, CallerKind, Choice, Message, Peer
 from cardd.p11.cryptoki import Mechanism, Rv
 from tests.p11.client import Client, Failed, mechanism, octets, room, ulong
+from tests.p11.handshakes import transcript
 from tests.p11.inside import Inside, soon
 from tests.rig.simulator import simulated_card
 from tests.rig.waiting import eventually
@@ -226,10 +227,13 @@ async def test_a_pin_that_is_cancelled_is_told_so(inside: Inside) -> None:
 async def test_where_no_pin_is_held_each_use_says_what_it_is_for(tmp_path: Path) -> None:
     async with Inside(tmp_path, holds_pins=False) as inside:
         client = await inside.client()
-        await client.signed()
-        await client.signed()
+        await client.signed(transcript("portail.example"))
+        await client.signed(b"a mail")
 
-        assert inside.dialogs == ["program", "login", "lend", "lend"]
+        assert inside.dialogs == ["program", "program", "login", "lend", "lend"]
+        _, login, mail = (each.question.params for each in inside.person.pin_questions)
+        assert (login["server"], login["program_tls"], mail["program_data"]) == ("portail.example", "", "")
+        assert "server" not in mail
 
 
 async def test_another_session_goes_on_while_one_waits_for_a_person(inside: Inside) -> None:
