@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from cardd.cli.command import Context
 from cardd.cli.parser import Parser
-from cardd.cli.waiting import typed
+from cardd.cli.waiting import can_ask, typed
 from cardd.errors import SupportCodeRequired
 from cardd.i18n import N_, Domain
 
@@ -37,11 +36,6 @@ async def with_code(context: Context, act: Callable[[str | None], Awaitable[T]])
             raise
         context.terminal.tell([_(DEMANDED, context.language)])
         return await act(await asked(context, _("Support code: ", context.language)))
-
-
-def can_ask(context: Context) -> bool:
-    """Return whether somebody sits at a terminal."""
-    return not context.wants_json and sys.stdin.isatty() and context.terminal.is_watched
 
 
 async def asked(context: Context, prompt: str) -> str:

@@ -70,6 +70,11 @@ async def until_told(work: Coroutine[None, None, None]) -> None:
         await running
 
 
+def can_ask(context: Context) -> bool:
+    """Return whether somebody sits at a terminal, and sees what is asked."""
+    return not context.wants_json and sys.stdin.isatty() and context.terminal.is_watched
+
+
 async def typed(context: Context, prompt: str) -> str:
     """Return the line that is typed behind the prompt on this process's terminal."""
     keyboard = sys.stdin.fileno()

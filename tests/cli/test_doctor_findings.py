@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -128,6 +129,22 @@ async def test_a_holder_that_nobody_sees_is_told_as_one(practice: Practice, tmp_
     """A process that the test itself started counts as its own, and so as none that can be named."""
     with other_program.holding(practice.station.pcscd, practice.station.pcscd.reader_names[0], "exclusive"):
         assert await code("held", practice.surroundings(tmp_path)) == "held.unknown"
+
+
+async def test_cardd_at_work_with_the_card_is_no_failure(practice: Practice, tmp_path: Path) -> None:
+    """The person types a PIN on the reader's keypad, say: nobody is to close cardd. Here, what calls itself so."""
+    named = Path(shutil.copy(other_program.__file__, tmp_path / "cardd"))
+    reader = practice.station.pcscd.reader_names[0]
+    with orphan(
+        "/usr/bin/env",
+        f"PYTHONPATH={other_program.ROOT}",
+        sys.executable,
+        str(named),
+        "exclusive",
+        reader,
+        said=b"held\n",
+    ):
+        assert await code("held", practice.surroundings(tmp_path)) == "held.cardd"
 
 
 # --- storage

@@ -9,8 +9,9 @@ from typing import TypeVar
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import tell
 from cardd.cli.parser import PATH, Exit, Parser
-from cardd.cli.support_code import asked, can_ask, code_argument, with_code
+from cardd.cli.support_code import asked, code_argument, with_code
 from cardd.cli.terminal import qr_code, table
+from cardd.cli.waiting import can_ask
 from cardd.cli.wording import word_for
 from cardd.client import CarddClient
 from cardd.client.answers import Client

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
+from cardd.cli.doctor.daemon import is_cardd
 from cardd.cli.doctor.surroundings import Surroundings, Unknowable, is_usable, kind_in
 from cardd.client import Card, Pin
 from cardd.core.inserted_card import SESSIONLESS
@@ -14,6 +15,7 @@ from cardd.model import CardKind
 from cardd.pcsc.winscard import ReaderState
 
 SOON = timedelta(days=60)
+SERVICE = "cardd"  # the installed service's user
 ORDER = ("blocked", "last_try", "unknown", "ready")
 
 # --- which card
@@ -28,7 +30,7 @@ CARD_MUTE = failure(
 CARD_UNKNOWN = failure(
     "card.unknown",
     N_("No driver knows the card in “{reader}” (ATR {atr})."),
-    N_("Check that it is a CPx card; if so, give the ATR to support."),
+    N_("Check that it is a CPx card; if so, send this line to support: the ATR tells the card's model, and no name."),
 )
 CARD_VITALE = failure(
     "card.vitale",
@@ -70,6 +72,7 @@ def _unusable(reader: ReaderState, kind: CardKind) -> Finding:
 # --- who holds it
 
 HELD_OK = ok("held.ok", N_("No other program keeps the card for itself."))
+HELD_BY_CARDD = ok("held.cardd", N_("cardd itself is using the card just now."))
 HELD_PROGRAM = failure(
     "held.program",
     N_("{program} (process {pid}) holds the card in “{reader}”: nobody else can use it."),
@@ -94,6 +97,10 @@ def held(surroundings: Surroundings) -> Finding:
         surroundings.take_card()
     except ReaderBusy as busy:
         match busy.params:
+            case {"program": _, "pid": int(pid)} if is_cardd(pid):
+                return HELD_BY_CARDD()
+            case {"user": str(user)} if user == SERVICE:
+                return HELD_BY_CARDD()
             case {"program": program, "pid": pid}:
                 return HELD_PROGRAM(program=program, pid=pid, reader=name)
             case {"user": user}:

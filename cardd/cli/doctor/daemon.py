@@ -19,7 +19,7 @@ from cardd.errors import DaemonUnreachable
 from cardd.files import OTHERS_WRITE, ROOT
 from cardd.i18n import N_
 from cardd.system import loopback_tls
-from cardd.system.peer import open_files, processes, program_of
+from cardd.system.peer import PROC, open_files, processes, program_of
 
 HTTPS_ENDS_SOON = timedelta(days=14)
 LISTENING = "0A"  # a state in /proc/net/tcp
@@ -236,6 +236,15 @@ def service_of(path: Path) -> tuple[int, int] | None:
         return None
     pid, uid, _ = _CREDENTIALS.unpack(raw)
     return pid, uid
+
+
+def is_cardd(pid: int) -> bool:
+    """Return whether a process is the service: its command line is cardd's, behind Python's own part."""
+    try:
+        said = (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return False
+    return any(Path(part).name in ("cardd", "cardd.cli.cardd") for part in said[:3])
 
 
 # --- its version

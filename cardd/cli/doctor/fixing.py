@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cardd.cli.command import Context
 from cardd.cli.doctor.check import Result
-from cardd.cli.waiting import typed
+from cardd.cli.waiting import can_ask, typed
 from cardd.i18n import Domain
 
 _ = Domain("doctor")
@@ -56,7 +56,7 @@ async def _agreed(context: Context, result: Result, command: str) -> bool:
     """Return whether the person at the terminal agrees; nobody does where there is no terminal."""
     language = context.language
     context.terminal.tell([result.sentence(language)])
-    if not sys.stdin.isatty():
+    if not can_ask(context):
         context.terminal.tell([_("Not done without --yes: {command}", language, command=command)])
         return False
     answer = await typed(context, _("Do it: {command} (y/N) ", language, command=command))

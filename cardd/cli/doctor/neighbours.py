@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
-from cardd.cli.doctor.daemon import service_of
+from cardd.cli.doctor.daemon import is_cardd, service_of
 from cardd.cli.doctor.surroundings import Surroundings, Unknowable
 from cardd.client import CarddClient
 from cardd.i18n import N_
@@ -30,18 +30,9 @@ def stacks(surroundings: Surroundings) -> Finding:
     surroundings.readers_of_pcscd()
     listening = service_of(surroundings.socket)
     own = {listening[0]} if listening else set()
-    others = [one for one in clients() if one.pid not in own and not _is_cardd(one.pid)]
+    others = [one for one in clients() if one.pid not in own and not is_cardd(one.pid)]
     named = sorted({f"{one.program} ({one.pid})" for one in others if one.program})
     return STACKS_SEVERAL(programs=", ".join(named)) if named else STACKS_OK()
-
-
-def _is_cardd(pid: int) -> bool:
-    """Return whether a process is the service: its command line is cardd's, behind Python's own part."""
-    try:
-        said = (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return False
-    return any(Path(part).name in ("cardd", "cardd.cli.cardd") for part in said[:3])
 
 
 # --- modules in the desktop
