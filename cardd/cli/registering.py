@@ -98,7 +98,10 @@ class Registration:
         Our part is cut out of those changed since.
         """
         with alone(self._base):
-            return _each(self._undo, list(self._record().files))
+            faults = _each(self._undo, list(self._record().files))
+            if content(self._file) is None:
+                restore(self._file, None)  # half a record, of a command that was killed at its first step
+            return faults
 
     def _put(self, place: Place) -> None:
         if place.state() == "registered":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -29,6 +30,8 @@ _here = threading.local()
 SILENCE_LIMIT = 30.0  # for the server's next word before and in the handshake
 SIGNATURE_LIMIT = 600.0  # a person may have to type the PIN; the dialogs end long before
 WRITE_BUFFER = 1024 * 1024
+# a server is gone that does not answer four questions, 15 s apart, after a minute of silence
+KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 EARLY_MAX = 64  # pieces that may wait while the handshake is busy; nobody has so much to say there
 
 
@@ -178,6 +181,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         """Take the TCP connection."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_connection makes no other
         transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        _notice_silence(transport)
         self._below = transport
 
     def data_received(self, data: bytes) -> None:
@@ -294,6 +298,15 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def get_extra_info(self, name: str, default: object = None) -> object:
         """Return what is known of the TCP connection."""
         return self._below.get_extra_info(name, default) if self._below is not None else default
+
+
+def _notice_silence(transport: asyncio.Transport) -> None:
+    """Have the kernel ask a silent server whether it is there: a tunnel may wait for its next word for hours."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEP_ALIVE:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 async def _reach(transport: TlsTransport, host: str, port: int, outward: Outward, patience: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -230,6 +231,25 @@ async def test_a_server_that_says_its_words_in_single_bytes_without_end_is_given
         with pytest.raises(UpstreamTimeout):
             await Dialler(place, None).dial(asyncio.Protocol)
         await is_over.wait()
+
+
+class Kept(asyncio.Protocol):
+    """Keeps its transport."""
+
+    transport: asyncio.BaseTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep it."""
+        self.transport = transport
+
+
+async def test_a_server_that_is_silent_is_asked_whether_it_is_there(pki: Pki, nginx: StartNginx) -> None:
+    place = Server("mail", "localhost", nginx("TLSv1.2").port, pki.authority.certificate)
+    dialler = Dialler(place, MemoryKey(pki.rsa).credentials(RS256))
+    connection = (await dialler.dial(Kept)).transport.get_extra_info("socket")
+    assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+    await dialler.cut()
 
 
 async def test_a_certificate_that_openssl_takes_for_weak_is_told_and_not_left_out(pki: Pki) -> None:
