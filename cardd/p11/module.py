@@ -378,7 +378,7 @@ class Module:
             return length(size)
         session.decrypting = None
         if cryptogram is None or len(cryptogram) != size:
-            raise Refused(Rv.ENCRYPTED_DATA_LEN_RANGE)
+            raise Refused(Rv.ARGUMENTS_BAD if cryptogram is None else Rv.ENCRYPTED_DATA_LEN_RANGE)
         return self._decrypted(session, cryptogram)
 
     async def _decrypted(self, session: OpenSession, cryptogram: bytes) -> bytes:

@@ -274,13 +274,14 @@ async def test_what_was_encrypted_for_the_card_is_decrypted_and_nothing_else(cli
     public = inside.card.issued.authentication.key.public_key()
     begin = ulong(session) + mechanism(Mechanism.RSA_PKCS) + ulong(key)
 
-    async def decrypted(cryptogram: bytes) -> bytes:
+    async def decrypted(cryptogram: bytes | None) -> bytes:
         await client.call("decrypt_init", begin)
         return (await client.call("decrypt", ulong(session) + octets(cryptogram) + room(256)))[5:]
 
     assert await decrypted(public.encrypt(b"a secret", PKCS1v15())) == b"a secret"
-    with pytest.raises(Failed, match="ENCRYPTED_DATA_LEN_RANGE"):
-        await decrypted(b"short")
+    for wrong, rv in ((b"short", Rv.ENCRYPTED_DATA_LEN_RANGE), (None, Rv.ARGUMENTS_BAD)):
+        with pytest.raises(Failed, match=rv.name):
+            await decrypted(wrong)
     signing = ulong(session) + mechanism(Mechanism.RSA_PKCS) + ulong(await client.key(session, b"CPS_PRIV_SIG"))
     assert await fails(client, "decrypt_init", signing) is Rv.KEY_FUNCTION_NOT_PERMITTED
     assert inside.dialogs == ["program", "login"]
