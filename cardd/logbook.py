@@ -20,7 +20,7 @@ from cardd.model import Plain, shown
 from cardd.request import current
 
 LINES_MAX = 500
-LENGTH_MAX = 4000  # characters of a line
+LENGTH_MAX = 2000  # characters of a line
 OWN = ("cardd", "cardd_drivers")  # whose sentences are the code's
 LEFT_OUT = "…"
 
@@ -38,7 +38,7 @@ class Line:
 
 
 class LogBook(logging.Handler):
-    """The last lines, in memory: nothing at rest, and at most some hundred kilobytes."""
+    """The last lines, in memory: nothing at rest, two megabytes where every line is as long as may be."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

@@ -20,5 +20,5 @@ async def last(call: Call) -> Reply:
 def _row(row: AuditRow) -> AuditRowAnswer:
     entry = row.entry
     answer = AuditRowAnswer(row.number, row.time, entry.action, entry.outcome.value, entry.caller_name or entry.caller)
-    answer.code = entry.code or UNSET
+    answer.code, answer.request = entry.code or UNSET, entry.request or UNSET
     return answer

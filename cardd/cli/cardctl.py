@@ -12,7 +12,8 @@ from cardd.errors import CarddError
 from cardd.i18n import N_
 
 PACKAGE = "cardd.cli.commands"
-OPEN_ENDED = ("simulate", "support", "trace", "tunnel")  # they last, or ask on the terminal: silence is no wait
+# they last, or ask on the terminal: silence is no wait
+OPEN_ENDED = ("bundle", "simulate", "support", "trace", "tunnel")
 # each command in the order in which the help lists it: its module, and what it does
 COMMANDS = {
     "status": ("status", N_("whether the service answers, and whether you are logged in")),
@@ -41,6 +42,7 @@ COMMANDS = {
     "support": ("support", N_("the one-time codes that this workstation demands for what only support may do")),
     "trace": ("trace", N_("what happens, step by step: cards, dialogs, servers, and where the time goes; never a PIN")),
     "logs": ("logs", N_("the last lines of the service's log, or those of one request")),
+    "bundle": ("bundle", N_("gather what support needs, without names and secrets, into one file")),
     "doctor": ("doctor", N_("what works on this workstation, what does not, and what to do")),
 }
 

@@ -267,6 +267,24 @@ class Situation(Answer, frozen=True):
     siren: str | None = None
 
 
+class AuditRow(Answer, frozen=True):
+    """One row of the audit log, and the name of the request that it is of."""
+
+    number: int
+    time: datetime
+    action: str
+    outcome: str
+    program: str
+    code: str | None = None
+    request: str | None = None
+
+
+class Audit(Answer, frozen=True):
+    """The asking OS user's last rows, the newest first."""
+
+    rows: tuple[AuditRow, ...]
+
+
 class LogLine(Answer, frozen=True):
     """One line of the daemon's log; ``request`` is the name of the request that it is of."""
 

@@ -13,6 +13,8 @@ from typing import Self
 from urllib.parse import quote
 
 from cardd.client.answers import (
+    Audit,
+    AuditRow,
     Card,
     CardProgram,
     CardPrograms,
@@ -287,6 +289,10 @@ class CarddClient:
         return self._transport.read(await self._transport.call("POST", "/v1/status-page/links", {}), StatusPageLink)
 
     # --- for support ---
+
+    async def audit(self) -> tuple[AuditRow, ...]:
+        """Return the asking OS user's last rows of the audit log, the newest first; Unix socket only."""
+        return (await self._transport.get("/v1/audit", Audit)).rows
 
     async def logs(self, request: str | None = None, *, masked: bool = False) -> Log:
         """Return the last lines of the daemon's log, or those of one request; Unix socket only.

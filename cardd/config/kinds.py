@@ -208,6 +208,12 @@ def name_of(declared: object, language: str = "en") -> str:
     return _(_PLAIN[shape], language)
 
 
+def choices(declared: object) -> tuple[str, ...]:
+    """Return the words among which a value of this type, or each of its entries, is chosen; none for free text."""
+    _, shape, _beside = _parts(declared)
+    return _words(shape) or tuple(word for inner in get_args(shape) for word in choices(inner))
+
+
 def _parts(declared: object) -> tuple[Kind | None, type, Sequence[object]]:
     """Return the Kind beside a type, if there is one, the bare type, and all that stands beside it."""
     beside: Sequence[object] = getattr(declared, "__metadata__", ())

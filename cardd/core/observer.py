@@ -6,14 +6,14 @@ Nothing here names anybody: routes, codes, topics of dialogs, numbers. Counting 
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 
 from cardd.core.lifecycle import Part
 from cardd.core.session import Session
 from cardd.core.trace import Trace
 from cardd.model import AuditEntry, Plain
-from cardd.request import Request, Step, Where
+from cardd.request import Request, Step, Where, current
 
 SIGNATURE = "signature."
 LOGIN = "session.open"
@@ -42,12 +42,14 @@ class Observer(Part):
     def __init__(self, trace: Trace) -> None:
         self.counts = Counts()
         self._trace = trace
-        self._dialogs: defaultdict[str, int] = defaultdict(int)  # by the session that is open
+        self._dialogs: dict[str, int] = {}  # by the session that is open
 
     def stepped(self, request: Request, step: Step) -> None:
         """Count a step; from any thread."""
         if step.kind == "dialog":
             self.counts.dialogs[str(step.about["topic"]), str(step.about.get("error", "answered"))] += 1
+            if request.session in self._dialogs:
+                self._dialogs[request.session] += 1
         self._trace.stepped(request, step)
 
     def spent(self, where: Where, seconds: float) -> None:
@@ -61,8 +63,6 @@ class Observer(Part):
         self.counts.requests[f"{status // 100}xx"] += 1
         if code is not None:
             self.counts.failures[code] += 1
-        if request.session is not None and request.dialogs:
-            self._dialogs[request.session] += request.dialogs
         if not request.lasts:
             self.counts.seconds[Where.DAEMON] += spent[Where.DAEMON]
             self._trace.ended(request, status, code)
@@ -86,8 +86,10 @@ class Observer(Part):
         self.counts.logins[method, outcome] += 1
 
     def session_opened(self, session: Session) -> None:
-        """Count a login that succeeded."""
+        """Count a login that succeeded, and the dialogs that it took."""
         self.logged_in(session.method, "done")
+        request = current()
+        self._dialogs[session.id] = request.dialogs if request else 0
 
     def session_closed(self, session: Session, _reason: str) -> None:
         """Count the dialogs that a session had, from its login on; one that still waited is no login."""

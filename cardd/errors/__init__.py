@@ -87,7 +87,8 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               UpstreamNotVouchedFor, UpstreamOfAnotherKind
         · SystemFault (system.py)
             · ConfigInvalid, AddressInUse, SimulatorsMissing, PolicyUnreadable, HttpsNotMade, CertutilMissing,
-              TrustStoreRefused, ClientModuleMissing, RegistrationUnreadable
+              TrustStoreRefused, ClientModuleMissing, RegistrationUnreadable,
+              BundleKeyUnusable
             · DaemonUnproven
                 · SocketExposed
             · DaemonUnreachable

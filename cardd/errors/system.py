@@ -54,6 +54,18 @@ _SILENT: Words = {
 }
 
 
+# why a certificate of support's will not do
+_BUNDLE_KEY: Words = {
+    "why": {
+        "unreadable": N_("it cannot be read"),
+        "no_certificate": N_("it is no certificate (PEM)"),
+        "expired": N_("it is not valid now"),
+        "no_openssl": N_("the program openssl is not installed"),
+        "refused": N_("openssl refuses it"),
+    }
+}
+
+
 class SystemFault(CarddError):
     """Something of this workstation is missing or broken."""
 
@@ -99,6 +111,18 @@ class TrustStoreRefused(SystemFault):
 
     store: str
     why: str
+
+
+class BundleKeyUnusable(SystemFault):
+    """What support gets was to be encrypted, and cannot be; nothing was written."""
+
+    code = "bundle.key_unusable"
+    title = N_("Support bundle not encrypted")
+    detail = N_("The bundle cannot be encrypted to {file}: {why}.")
+    remedy = N_("Set support.bundle_key to a certificate of who helps that is valid, and install openssl.")
+    file: str
+    why: str
+    words = _BUNDLE_KEY
 
 
 class ClientModuleMissing(SystemFault):

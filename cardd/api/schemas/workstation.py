@@ -163,7 +163,7 @@ class EcpsCheckAnswer(Answer):
 
 
 class AuditRowAnswer(Answer):
-    """One row of the audit log: what, how it ended, for which program; ``code`` is the error's, where there is one."""
+    """One row of the audit log: what, how it ended, for which program, of which request; ``code`` is the error's."""
 
     number: int
     time: datetime
@@ -171,6 +171,7 @@ class AuditRowAnswer(Answer):
     outcome: Literal["done", "refused", "failed"]
     program: str
     code: str | UnsetType = UNSET
+    request: str | UnsetType = UNSET
 
 
 class AuditAnswer(Answer):
