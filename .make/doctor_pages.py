@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import texts
+
 from cardd.cli.doctor import CHECKS, MODULES, outcomes
 from cardd.cli.doctor import check as shared
 from cardd.cli.doctor.check import REASONS, Level, Outcome
@@ -89,7 +91,8 @@ RAISING = {
 
 def page(language: str) -> str:
     """Return the page as it must be."""
-    return "\n".join([HEADS[language], *_index(language), *_body(language)]) + "\n"
+    whole = "\n".join([HEADS[language], *_index(language), *_body(language)]) + "\n"
+    return texts.BEFORE_MARK.sub(texts.NARROW, whole) if language == texts.LANGUAGE else whole
 
 
 def _index(language: str) -> Iterator[str]:
