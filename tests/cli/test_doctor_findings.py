@@ -77,6 +77,21 @@ async def test_what_pcsc_answers_is_told_apart(
     assert await code("pcscd", surroundings) == expected
 
 
+async def test_where_logins_are_by_ecps_alone_nobody_misses_pcscd(tmp_path: Path) -> None:
+    use_socket(tmp_path / "none")
+    text = f'[listen]\nsocket = "{tmp_path}/none.sock"\n'
+    ecps = text + '[psc]\nproxy = "https://lps.example"\nclient_id = "x"\n'
+    installed = with_files(tmp_path, "usr/sbin/pcscd")
+    for said, root, expected in (
+        (ecps, tmp_path / "elsewhere", "skipped.no_pcscd_needed"),
+        (ecps, installed, "pcscd.absent"),
+        (text, tmp_path / "elsewhere", "pcscd.absent"),
+    ):
+        surroundings = replace(configured(tmp_path, said), root=root)
+        assert await code("pcscd", surroundings) == expected
+        assert await code("reader", surroundings) == expected.replace("pcscd.absent", "skipped.no_pcscd")
+
+
 async def test_polkit_that_has_the_rule_is_good(tmp_path: Path) -> None:
     files = ["usr/share/polkit-1/actions/org.debian.pcsc-lite.policy", "usr/lib/systemd/system/cardd.service"]
     root = with_files(tmp_path, *files, "etc/polkit-1/rules.d/50-cardd.rules")

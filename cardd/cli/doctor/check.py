@@ -24,7 +24,7 @@ _ = Domain("doctor")
 # why a check cannot be made, or need not be
 REASONS = {
     "no_pcscd": N_("Not checked: the reader service does not answer."),
-    "no_pcscd_needed": N_("Not looked at: cardd's readers here need no pcscd."),
+    "no_pcscd_needed": N_("Not looked at: what is used here needs no pcscd."),
     "no_reader": N_("Not checked: there is no reader."),
     "no_card": N_("Not checked: there is no professional's card in a reader."),
     "no_daemon": N_("Not checked: cardd does not answer."),

@@ -187,7 +187,7 @@ def pcscd(surroundings: Surroundings) -> Finding:
             case code if code == REFUSED:
                 return PCSCD_REFUSED()
             case code if code == NOT_RUNNING:
-                if surroundings.has_other_readers():
+                if not surroundings.needs_pcscd():
                     raise Unknowable("no_pcscd_needed") from None
                 return PCSCD_ABSENT()
             case code:

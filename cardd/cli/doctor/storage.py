@@ -17,6 +17,7 @@ from cardd.system.people import Accounts
 
 MEBI = 1024 * 1024
 FULL, LOW = 4 * MEBI, 100 * MEBI  # the log's row must be on the disk before a signature leaves
+HEAD_SHOWN = 16  # digits, enough to compare with what was sent on
 SYSTEMD = 1  # it may hold the socket in the service's place
 
 # --- room
@@ -119,7 +120,7 @@ def _uid_of_service(socket: Path) -> int | None:
 
 # --- the audit log
 
-AUDIT_OK = ok("audit.ok", N_("Whole; rows: {rows}."))
+AUDIT_OK = ok("audit.ok", N_("Whole; rows: {rows}; head: {head}…"))
 AUDIT_EMPTY = ok("audit.empty", N_("Empty."))
 AUDIT_BROKEN = failure(
     "audit.broken",
@@ -154,7 +155,7 @@ def audit(surroundings: Surroundings) -> Finding:
         return AUDIT_BROKEN(row=broken.params["row"], path=str(directory))
     if breaks:
         return AUDIT_WENT_ON(rows=head.number, row=breaks[-1].number)
-    return AUDIT_OK(rows=head.number) if head.number else AUDIT_EMPTY()
+    return AUDIT_OK(rows=head.number, head=head.hash[:HEAD_SHOWN]) if head.number else AUDIT_EMPTY()
 
 
 CHECKS = {

@@ -39,6 +39,7 @@ ANSWER_LIMIT = 2.5  # seconds, for the daemon
 HELD_LIMIT = 2.0  # seconds for which another program may hold the card
 READ_LIMIT = 25.0  # seconds for some thirty commands
 CLOSE_LIMIT = 0.2  # seconds; what waits for a card that another program holds is left behind
+PCSCD = ("usr/sbin/pcscd", "usr/bin/pcscd")
 STA_UNSYNC = 0x0040
 
 
@@ -188,12 +189,18 @@ class Surroundings:
         try:
             return self.readers()
         except (CarddError, TimeoutError) as fault:
-            is_needless = isinstance(fault, CarddError) and self.has_other_readers()
+            is_needless = isinstance(fault, CarddError) and not self.needs_pcscd()
             raise Unknowable("no_pcscd_needed" if is_needless else "no_pcscd") from None
 
-    def has_other_readers(self) -> bool:
-        """Return whether the daemon has readers without pcscd: simulated ones, or those of modules."""
-        return self._other_readers.get(ANSWER_LIMIT)
+    def needs_pcscd(self) -> bool:
+        """Return whether somebody misses pcscd, which does not answer.
+
+        Nobody does where the daemon has readers without it (modules, key files, simulated ones), or where logins are by
+        e-CPS and pcscd was not installed.
+        """
+        if self.config.psc.is_configured and not any((self.root / file).exists() for file in PCSCD):
+            return False
+        return not self._other_readers.get(ANSWER_LIMIT)
 
     def _has_other_readers(self) -> bool:
         try:
