@@ -4,7 +4,7 @@
 #   deb.sh [DIST]     cardd and cardd-simulators into DIST (dist/), as .deb, with the list of what is in them (.cdx.json)
 #
 # A package holds compiled modules and libraries of one Python, so there is one for each release: X~deb12, X~deb13. Built
-# on Debian's own Python, whichever stands first on PATH. VERSION_WANTED names another version than cardd's own, for tries.
+# on Debian's own Python, whichever stands first on PATH.
 #
 # The Python packages come from PyPI, checked against the hashes of runtime.lock and build.lock, and stay in build/deb as
 # wheels; debian/rules then asks no network. The time of everything inside is that of the last commit.
@@ -21,7 +21,7 @@ git() { command git -c safe.directory='*' "$@"; }
 
 . /etc/os-release
 [ "${ID:-}" = debian ] || fail "make deb builds on Debian, for its own release; this is ${PRETTY_NAME:-something else}."
-version=${VERSION_WANTED:-$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' cardd/__init__.py)}
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' cardd/__init__.py)
 full=$version~deb$VERSION_ID
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)} # without git it must be given
 export SOURCE_DATE_EPOCH
@@ -71,7 +71,6 @@ sources() {
 stage_sources() {
     mkdir "$source"
     sources | tar -c --null --ignore-failed-read -T - 2>/dev/null | tar -x -C "$source"
-    sed -i "s/^__version__ = .*/__version__ = \"$version\"/" "$source/cardd/__init__.py"
     maintainer=$(sed -n 's/^Maintainer: //p' debian/control)
     {
         printf 'cardd (%s) %s; urgency=medium\n\n' "$full" "$VERSION_CODENAME"

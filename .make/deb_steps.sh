@@ -25,19 +25,19 @@ files() {
     find /etc /root /home -type f ! -name '*-' -exec sha256sum {} + | sort -k 2
 }
 
-prepare() { # what the packages depend on
+try_prepare() { # what the packages depend on
     apt-get satisfy --yes --no-install-recommends --quiet --quiet "$(dpkg-deb --field $FIRST/cardd_*.deb Depends)"
     apt-get install --yes --no-install-recommends --quiet --quiet openssl systemd vsmartcard-vpcd man-db p11-kit-modules
     useradd --create-home "$PERSON"
     files > $kept/before
 }
 
-install() { # an older version is installed
-    apt-get install --yes --no-install-recommends --no-download $(debs $OLDER)
+try_install() { # an older version is installed
+    apt-get install --yes --no-install-recommends $(debs $OLDER)
     installed_version | grep -F "installed $(version_of $OLDER)"
 }
 
-use() { # a person pairs, logs in and signs with it
+try_use() { # a person pairs, logs in and signs with it
     start_workstation
     as "$PERSON" cardctl login
     as "$PERSON" sh -c 'cd && echo SIMULATION > document && cardctl sign document'
@@ -46,8 +46,8 @@ use() { # a person pairs, logs in and signs with it
     cardctl audit export > $kept/audit
 }
 
-upgrade() { # the new version takes over its pairings and its audit log
-    apt-get install --yes --no-install-recommends --no-download $(debs $FIRST)
+try_upgrade() { # the new version takes over its pairings and its audit log
+    apt-get install --yes --no-install-recommends $(debs $FIRST)
     installed_version | grep -F "installed $(version_of $FIRST)"
     start_workstation
     holder | diff $kept/clients -
@@ -59,30 +59,29 @@ upgrade() { # the new version takes over its pairings and its audit log
     [ "$(wc --lines < $kept/audit-now)" -gt "$(wc --lines < $kept/audit)" ]
 }
 
-downgrade() { # the older one is refused, and nothing is changed
+try_downgrade() { # the older one is refused, and nothing is changed
     sha256sum /var/lib/cardd/*.json > $kept/state
-    refused dpkg --install $(debs $OLDER) > $kept/refused 2>&1
+    refused apt-get install --yes --allow-downgrades $(debs $OLDER) > $kept/refused 2>&1
     cat $kept/refused
     grep -F "older than $(version_of $FIRST)" $kept/refused
     installed_version | grep -F "installed $(version_of $FIRST)"
     sha256sum --check $kept/state
-    dpkg --configure --pending
     [ -z "$(dpkg --audit)" ]
 }
 
-commands() { # the commands answer, with their man pages
+try_commands() { # the commands answer, with their man pages
     debian/tests/commands
 }
 
-demo() { # the steps of make demo, by the installed packages
+try_demo() { # the steps of make demo, by the installed packages
     debian/tests/demo
 }
 
-workstation() { # started by its socket, doctor finds no failure, a person signs
+try_workstation() { # started by its socket, doctor finds no failure, a person signs
     debian/tests/workstation
 }
 
-remove() { # removed: other programs' files are as they were
+try_remove() { # removed: other programs' files are as they were
     cardctl pkcs11 register
     as "$PERSON" cardctl pkcs11 register
     [ -e /etc/pkcs11/modules/cardd.module ]
@@ -93,7 +92,7 @@ remove() { # removed: other programs' files are as they were
     [ -e /var/lib/cardd/clients.json ]
 }
 
-purge() { # purged: no file, no user, no group is left
+try_purge() { # purged: no file, no user, no group is left
     apt-get purge --yes cardd cardd-simulators
     rm -rf "/home/$PERSON"/* "/home/$PERSON/.cache" "/home/$PERSON/.local" "/home/$PERSON/.config"
     files > $kept/after
@@ -102,4 +101,4 @@ purge() { # purged: no file, no user, no group is left
     refused getent group cardd
 }
 
-"$1"
+"try_$1"

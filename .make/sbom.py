@@ -31,8 +31,8 @@ def document(wheels: Path) -> dict[str, Any]:
     found = {_name(one): one for one in distributions()}
     names = sorted(found.keys() - set(LEFT_OUT))
     locked = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", (ROOT / ".make/runtime.lock").read_text()))
-    built = {wheel.name.partition("-")[0].lower().replace("_", "-"): wheel for wheel in wheels.glob("*.whl")}
-    components = [_component(found[name], built.get(name.replace(".", "-")), locked) for name in names]
+    built = {_normal(wheel.name.partition("-")[0]): wheel for wheel in wheels.glob("*.whl")}
+    components = [_component(found[name], built.get(name), locked) for name in names]
     main = next(one for one in components if one["name"] == "cardd")
     told = {
         "bomFormat": "CycloneDX",
