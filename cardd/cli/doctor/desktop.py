@@ -21,6 +21,7 @@ from cardd.system.pcsc_clients import clients
 from cardd.system.peer import PROC, processes
 
 AGENTS = ("cardd-agent", "cardd.cli.agent")  # how an agent's command line begins, after Python's own part
+HIDDEN = 0  # in place of a process
 
 # --- the agent
 
@@ -42,11 +43,10 @@ AGENT_UNCONNECTED = failure(
 def agent(surroundings: Surroundings) -> Finding:
     """Check whether this user has an agent, where the service runs as another user."""
     path, connected = _agents(surroundings)
-    if connected:
-        return AGENT_OK(pid=min(connected))
-    if running := sorted(_running(path)):
-        return AGENT_UNCONNECTED(pid=running[0], path=str(path))
-    return AGENT_ABSENT()
+    running = sorted(_running(path))
+    if known := sorted(connected - {HIDDEN}) or (running if HIDDEN in connected else []):
+        return AGENT_OK(pid=known[0])
+    return AGENT_UNCONNECTED(pid=running[0], path=str(path)) if running else AGENT_ABSENT()
 
 
 SECOND_AGENT_OK = ok("second_agent.ok", N_("Each desktop has one agent."))
@@ -62,13 +62,16 @@ def second_agent(surroundings: Surroundings) -> Finding:
     path, connected = _agents(surroundings)
     running = _running(path)
     refused = sorted(running.keys() - connected)
-    if connected and refused:
+    if connected and refused and HIDDEN not in connected:
         return SECOND_AGENT_REFUSED(pid=refused[0], program=running[refused[0]])
     return SECOND_AGENT_OK()
 
 
 def _agents(surroundings: Surroundings) -> tuple[Path, set[int]]:
-    """Return the agents' socket, and the processes of this user that are connected to it. Raises Unknowable."""
+    """Return the agents' socket, and the processes of this user that are connected to it. Raises Unknowable.
+
+    The installed agent shows root alone which connections it has: it is ``HIDDEN`` among them for everybody else.
+    """
     listen = surroundings.config.listen
     path = listen.agent_socket if surroundings.base is None else surroundings.socket.with_name("agent.sock")
     try:
@@ -77,7 +80,7 @@ def _agents(surroundings: Surroundings) -> tuple[Path, set[int]]:
         found = clients(str(path))
     except (FileNotFoundError, PermissionError):
         raise Unknowable("no_daemon") from None
-    return path, {one.pid for one in found if one.uid == person() and one.pid}
+    return path, {one.pid for one in found if one.uid == person()}
 
 
 def person() -> int:
