@@ -21,13 +21,11 @@ from tests.rig.here import use_here
 from tests.rig.pcscd import Pcscd
 from tests.rig.ports import free_port
 from tests.rig.simulator import inserted, issue, simulated_card, wait_for_card
-from tests.rig.vcard import CPS3_ATR, MUTE_ATR, VirtualCard
+from tests.rig.vcard import CPS3_ATR, VirtualCard
 
-VITALE_ATR = bytes.fromhex("3B751300004309EA9000")
 CPS4_ATR = bytes.fromhex("3B9B188001001225006480040100009044")
 CONTACTLESS_ATR = bytes.fromhex("3B8F80010031B86404B0ECC1739401808290000E")
 CPS2TER_ATR = bytes.fromhex("3BAC00402A001225006480820212009000")
-STRANGE_ATR = bytes.fromhex("3B6500002063CB6A00")
 WRONG_PIN = bytes.fromhex("0020000104") + b"9999"
 
 
@@ -130,11 +128,8 @@ async def test_an_empty_reader_is_a_warning(pcscd: Pcscd) -> None:
         (CPS4_ATR, "card.ok"),
         (CONTACTLESS_ATR, "card.contactless"),
         (CPS2TER_ATR, "card.unsupported"),
-        (VITALE_ATR, "card.vitale"),
-        (MUTE_ATR, "card.mute"),
-        (STRANGE_ATR, "card.unknown"),
     ],
-    ids=["cps3", "cps4", "contactless", "cps2ter", "vitale", "mute", "strange"],
+    ids=["cps3", "cps4", "contactless", "cps2ter"],
 )
 async def test_what_is_inserted_is_named(pcscd: Pcscd, atr: bytes, expected: str) -> None:
     with plugged(pcscd, atr):
