@@ -98,11 +98,14 @@ def _present(call: Call) -> Iterator[Family]:
     states = []
     with contextlib.suppress(PcscUnavailable):
         states = readers.readers()
-    cards = [state.card for state in states if state.card]
+    # by their places: the name of a token is what its owner calls it
+    cards = {str(place): state.card for place, state in enumerate(states, 1) if state.card}
     sessions = Counter((session.method, session.state.value) for session in call.parts.sessions.every())
     yield Family("cardd_reader_service_up", "gauge", "Whether PC/SC answers.", [({}, int(readers.available))])
     yield Family("cardd_readers", "gauge", "Reader slots.", [({}, len(states))])
-    yield Family("cardd_cards", "gauge", "Cards inserted.", _each(Counter(card.kind.value for card in cards), "kind"))
+    yield Family(
+        "cardd_cards", "gauge", "Cards inserted.", _each(Counter(card.kind.value for card in cards.values()), "kind")
+    )
     yield Family("cardd_sessions", "gauge", "Sessions that are open.", _pairs(sessions, "method", "state"))
     yield Family(
         "cardd_certificate_left_seconds",
@@ -112,11 +115,11 @@ def _present(call: Call) -> Iterator[Family]:
     )
 
 
-def _of_cards(call: Call, cards: Iterable[InsertedCard]) -> Iterator[tuple[Labels, float]]:
+def _of_cards(call: Call, cards: Mapping[str, InsertedCard]) -> Iterator[tuple[Labels, float]]:
     from cardd.formats.certificate import facts_of  # noqa: PLC0415 - with the first certificate
 
     now = call.parts.clock.now()
-    for card in cards:
+    for place, card in cards.items():
         known = card.access.known
         if known is None:
             continue
@@ -124,7 +127,7 @@ def _of_cards(call: Call, cards: Iterable[InsertedCard]) -> Iterator[tuple[Label
         for certificate in known[1]:
             with contextlib.suppress(CarddError):
                 left = (facts_of(certificate.der).not_after - now).total_seconds()
-                of = {"of": "card", "reader": card.reader, "purpose": purposes.get(certificate.key_id, "other")}
+                of = {"of": "card", "reader": place, "purpose": purposes.get(certificate.key_id, "other")}
                 yield of, int(left)
 
 

@@ -5,6 +5,7 @@ Nothing here names anybody: routes, codes, topics of dialogs, numbers. Counting 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from cardd.request import Request, Step, Where, current
 SIGNATURE = "signature."
 LOGIN = "session.open"
 DIALOGS = (0, 1, 2, 3, 5, 10, 20)  # the buckets of dialogs for each session
+LINE = "%s: %d %s(person %.3f s, card %.3f s, network %.3f s, daemon %.3f s)"
 WORTH_A_LINE = 0.001  # seconds that a request waited for a person, a card or a server
 
 log = logging.getLogger(__name__)
@@ -68,13 +70,8 @@ class Observer(Part):
             self._trace.ended(request, status, code)
         waited = sum(spent.values()) - spent[Where.DAEMON]
         if request.name and (waited >= WORTH_A_LINE or code is not None):
-            log.info(
-                "%s: %d %s(person %.3f s, card %.3f s, network %.3f s, daemon %.3f s)",
-                Plain(request.name),
-                status,
-                Plain(f"{code} " if code else ""),
-                *spent.values(),
-            )
+            about = Plain(request.name), status, Plain(f"{code} " if code else ""), *spent.values()
+            asyncio.get_running_loop().call_soon(log.info, LINE, *about)  # once the answer is on its way
 
     def recorded(self, entry: AuditEntry) -> None:
         """Count what a row of the audit log tells."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from cardd.core.events import Subscription
 from cardd.errors import SessionUnknown
-from cardd.model import Choice
+from cardd.model import CallerKey, Choice, Event
+from cardd.request import Where
 from tests.api.ecps import LOGIN, ends_in, pair, pending, tokens_of
 from tests.api.workbench import PAGE, Workbench
 from tests.rig.memory import RunningClock
@@ -20,15 +23,30 @@ from tests.rig.waiting import eventually
 
 
 async def test_agreed_on_the_mobile_it_is_a_session_of_that_person(ecps: Workbench, psc: PscRig) -> None:
+    steps = ecps.parts.trace.follow(CallerKey(0, "support"))
     path, token = await pending(ecps)
     await psc.approve(ALICE)
     assert await ends_in(ecps, path, token) == (200, "active")
     got = await ecps.call("GET", path, bearer=token)
     assert got.text("identity", "national_id") == ALICE
+    steps.end()
+    told = [event async for event in _until_the_end(steps)]
+    [login] = [event.data["request"] for event in told if event.data.get("name") == "POST /v1/sessions"]
+    ours = [event for event in told if event.data.get("request") == login]
+    assert [event.data["does"] for event in ours if event.type == "ecps"] == ["begin", "wait"]
+    assert {event.data["status"] for event in ours if event.type == "http"} <= {200, 400}  # 400: not yet
+    assert ALICE not in str([event.data for event in told])
+    assert ecps.parts.observer.counts.seconds[Where.NETWORK] > 0
+    assert ecps.parts.observer.counts.logins["ecps", "done"] == 1
     assert got.text("identity", "family_name") == "SIMULATION"
     assert got.json["card"] is None
     assert ecps.audit.acts()[-1] == "session.open done"
     assert ecps.audit.entries[-1].document == f"person:{ALICE}"
+
+
+async def _until_the_end(steps: Subscription) -> AsyncIterator[Event]:
+    while event := await steps.next():
+        yield event
 
 
 async def test_the_dialog_shows_the_digits_of_the_answer(ecps: Workbench) -> None:

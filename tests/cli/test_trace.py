@@ -78,6 +78,7 @@ def test_a_recorded_card_is_played_again_and_names_nobody(user: User) -> None:
     written = file.read_text("utf-8")
     assert json.loads(written.splitlines()[0])["masked"] is True
     assert "899700" not in written
+    assert "Virtual" not in written
     assert file.stat().st_mode & 0o777 == 0o600
     assert user.run("trace", "--record", str(file)).status == 1  # nothing is written over
     replayed = ReplaySimulator().card(CardOptions(profile=str(file)))

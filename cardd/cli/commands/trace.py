@@ -50,6 +50,7 @@ CHANGES = {
     "card.inserted": N_("card inserted"),
     "card.removed": N_("card removed"),
 }
+NAMED = ("reader", "host", "upstream")  # fields of steps
 NAMES = 34  # columns for the longest name of an instruction
 
 
@@ -116,11 +117,16 @@ class _NoRecord:
 
 
 class _Record(_NoRecord):
-    """A new file of its user's own: a line of JSON that says what it is, then one for each step."""
+    """A new file of its user's own: a line of JSON that says what it is, then one for each step.
+
+    What readers, servers and upstreams are called is their owners' word: a masked record numbers them.
+    """
 
     def __init__(self, path: Path, *, is_masked: bool) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         self._file: TextIOWrapper = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._is_masked = is_masked
+        self._numbers: dict[str, str] = {}
         at = datetime.now(UTC).isoformat(timespec="seconds")
         self._line({"format": FORMAT, "version": VERSION, "masked": is_masked, "cardd": __version__, "at": at})
 
@@ -130,7 +136,11 @@ class _Record(_NoRecord):
 
     def write(self, event: Event) -> None:
         """Write one step down at once: whoever records may end in any way."""
-        self._line({"type": event.type, **event.data})
+        numbered = {kind: self._numbered(kind, event.data[kind]) for kind in NAMED if kind in event.data}
+        self._line({"type": event.type, **event.data, **(numbered if self._is_masked else {})})
+
+    def _numbered(self, kind: str, name: JsonValue) -> JsonValue:
+        return self._numbers.setdefault(str(name), f"{kind} {len(self._numbers) + 1}")
 
     def _line(self, told: Told) -> None:
         self._file.write(_compact(told) + "\n")
