@@ -8,11 +8,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cardd.core.readers import DriverRegistry
-from cardd.simulator import CardOptions
-from cardd_simulators.cards.inprocess import InProcessConnection, Slot
-from cardd_simulators.cards.replay import ReplayedCard
-from cardd_simulators.cards.simulators import ReplaySimulator
 from tests.cli.station import Station, User
 from tests.rig.simulator import PIN
 
@@ -69,7 +64,7 @@ def test_for_programs_each_exchange_is_a_line_of_json(user: User) -> None:
     assert (told[-1]["type"], told[-1]["received"]) == ("exchange", 0)
 
 
-def test_a_recorded_card_is_played_again_and_names_nobody(user: User) -> None:
+def test_a_recorded_card_is_played_again_and_names_nobody(user: User, station: Station) -> None:
     file = user.home / "carte.jsonl"
     with trace(user, "--record", str(file)) as process:
         user.ok("login")
@@ -79,19 +74,18 @@ def test_a_recorded_card_is_played_again_and_names_nobody(user: User) -> None:
     assert json.loads(written.splitlines()[0])["masked"] is True
     assert "899700" not in written
     assert "Virtual" not in written
+    assert written.count('"READ BINARY"') > 10  # though the card had been read before
     assert file.stat().st_mode & 0o777 == 0o600
     assert user.run("trace", "--record", str(file)).status == 1  # nothing is written over
-    replayed = ReplaySimulator().card(CardOptions(profile=str(file)))
-    assert load_der(replayed) == 2
-
-
-def load_der(card: ReplayedCard) -> int:
-    """How many certificates the driver reads of a card."""
-    slot = Slot("Lecteur")
-    slot.card = card
-    connection = InProcessConnection(slot, DriverRegistry().open)
-    connection.begin()
-    return len(connection.open().certificates())
+    command = user.command("simulate", "--replay", str(file), "--reader", f"127.0.0.1:{station.pcscd.ports[1]}")
+    with subprocess.Popen(command, env=user.environment, stderr=subprocess.PIPE, text=True) as playing:
+        station.wait_for_cards(2)
+        kinds = [card["kind"] for card in user.run("cards", "--json").rows("cards")]
+        playing.send_signal(signal.SIGINT)
+        assert playing.stderr is not None
+        assert "carte.jsonl" in playing.stderr.read()
+    assert kinds == ["cps3", "cps3"]
+    station.wait_for_cards(1)
 
 
 def test_a_program_is_locked_and_unlocked(user: User) -> None:

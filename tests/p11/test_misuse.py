@@ -102,6 +102,7 @@ async def test_a_pin_that_a_program_sends_is_not_used(client: Client, inside: In
 
     assert inside.dialogs == ["program", "login"]
     assert {entry.action for entry in inside.audit.entries} == {"program.allow", "session.open"}
+    assert all(entry.request for entry in inside.audit.entries)  # each is of a call, as the journal's lines are
 
 
 async def test_a_size_is_told_and_ends_no_signature(client: Client) -> None:
