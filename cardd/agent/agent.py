@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from cardd.model import Question
 from cardd.secret import Secret
 from cardd.worker import until_one_ends
 
+DIALOGS, DESKTOP = "dialogs", "desktop"
+PARTS = (DIALOGS, DESKTOP)
 SOCKET = "/run/cardd/agent.sock"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two attempts to reach a daemon that is not there, or refuses
 
@@ -47,27 +49,41 @@ class _Refused(Exception):
 class Agent:
     """One desktop's agent. ``program`` is the pinentry to start, None for what is found.
 
-    ``look`` returns the programs of this user that hold a socket; ``shower`` shows notifications.
+    ``look`` returns the programs of this user that hold a socket; ``shower`` shows notifications. ``parts`` is what it
+    does of both: the dialogs, which have the PIN and can be kept in a sandbox, and what looks at the desktop.
     """
 
     def __init__(
-        self, path: Path, program: str | None, look: witness.Look, shower: notices.Shower | None = None
+        self,
+        path: Path,
+        program: str | None,
+        look: witness.Look,
+        shower: notices.Shower | None = None,
+        parts: Container[str] = PARTS,
     ) -> None:
         self._path = path
         self._program = program
         self._look = look
         self._shower = shower
+        self._parts = parts
 
     async def run(self) -> None:
-        """Serve dialog after dialog until cancelled."""
+        """Serve until cancelled."""
+        async with asyncio.TaskGroup() as serving:
+            if DESKTOP in self._parts:
+                language = language_of(locale_of(os.environ))
+                serving.create_task(_stay(partial(witness.testify, self._path, language, self._look)))
+                if self._shower:
+                    serving.create_task(_stay(partial(notices.announce, self._path, language, self._shower)))
+            if DIALOGS in self._parts:
+                serving.create_task(self._show_dialogs())
+
+    async def _show_dialogs(self) -> None:
+        """Serve dialog after dialog."""
         loop = asyncio.get_running_loop()
         back_off = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
         has_warned = False
         async with asyncio.TaskGroup() as dialogs:
-            language = language_of(locale_of(os.environ))
-            dialogs.create_task(_stay(partial(witness.testify, self._path, language, self._look)))
-            if self._shower:
-                dialogs.create_task(_stay(partial(notices.announce, self._path, language, self._shower)))
             while True:
                 began = loop.time()
                 try:
@@ -177,9 +193,15 @@ async def _pass(source: socket.socket, target: socket.socket) -> None:
             await asyncio.sleep(0)  # the other way, and SIGTERM, have their turn
 
 
-async def serve(path: Path, program: str | None, look: witness.Look, shower: notices.Shower | None = None) -> None:
+async def serve(
+    path: Path,
+    program: str | None,
+    look: witness.Look,
+    shower: notices.Shower | None = None,
+    parts: Container[str] = PARTS,
+) -> None:
     """Run an agent until SIGTERM or SIGINT."""
-    serving = asyncio.ensure_future(Agent(path, program, look, shower).run())
+    serving = asyncio.ensure_future(Agent(path, program, look, shower, parts).run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     with contextlib.suppress(asyncio.CancelledError):

@@ -25,7 +25,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cardd.agent import notices, witness
 from cardd.agent.assuan import Assuan, readable
@@ -141,6 +141,14 @@ class _Process:
         os.close(self.handle)
 
 
+class _Post(NamedTuple):
+    """One of a desktop's two posts: who shows the dialogs, and who looks at programs and shows notifications."""
+
+    uid: int
+    desktop: str
+    has_dialogs: bool
+
+
 class AgentServer:
     """The agents that wait, by user; the one on the screen is asked first, and of its connections the last that came.
 
@@ -170,7 +178,7 @@ class AgentServer:
         self._on_change = on_change
         self._link = link
         self._is_our_child = is_our_child
-        self._processes: dict[tuple[int, str], _Process] = {}
+        self._processes: dict[_Post, _Process] = {}
         self._arrivals: dict[int, asyncio.Event] = {}
         self._reported: dict[int, float] = {}
         self._agents: dict[int, list[_Waiting]] = {}
@@ -193,7 +201,9 @@ class AgentServer:
 
     def has_agent(self, uid: int) -> bool:
         """Return whether an agent of this user runs, though it may be between two dialogs."""
-        return any(key[0] == uid and not process.has_ended for key, process in self._processes.items())
+        return any(
+            post.uid == uid and post.has_dialogs and not process.has_ended for post, process in self._processes.items()
+        )
 
     async def has_come(self, uid: int) -> None:
         """Return once an agent of this user waits."""
@@ -297,7 +307,7 @@ class AgentServer:
             is_stranger = not self._desktops.is_installed_agent(uid, pid)
             if process.has_ended:  # what was looked at may have been another process's
                 return
-            if is_stranger or not self._is_the_agent(desktop, process):
+            if is_stranger or not self._is_the_agent(_Post(uid, desktop, name == GREETING), process):
                 self._report(RefusedAgent(uid, pid, is_stranger))
                 with contextlib.suppress(OSError):
                     connection.send(NOT_INSTALLED + b" other agent\n" if is_stranger else TAKEN + b" another agent\n")
@@ -317,35 +327,37 @@ class AgentServer:
         # an agent that waits has nothing to say: whatever comes, its leaving included, ends it
         asyncio.get_running_loop().add_reader(connection, self._left, uid, agent)
 
-    def _is_the_agent(self, desktop: str, process: _Process) -> bool:
+    def _is_the_agent(self, post: _Post, process: _Process) -> bool:
         """Return whether this process is the desktop's agent; the first is, and the next one when it has ended.
 
         ``process`` is kept, or closed where it is known already.
         """
-        key = (process.uid, desktop)
-        known = self._processes.get(key)
+        known = self._processes.get(post)
         if known is not None and not known.has_ended:
             if known.pid != process.pid:
                 return False
             process.close()
             return True
         if known is not None:
-            self._ended(key, known)
-        self._processes[key] = process
-        asyncio.get_running_loop().add_reader(process.handle, self._ended, key, process)
-        self._on_change(AgentChange(process.uid, process.pid, has_come=True))
+            self._ended(post, known)
+        self._processes[post] = process
+        asyncio.get_running_loop().add_reader(process.handle, self._ended, post, process)
+        if post.has_dialogs:
+            self._on_change(AgentChange(process.uid, process.pid, has_come=True))
         return True
 
-    def _ended(self, key: tuple[int, str], process: _Process) -> None:
+    def _ended(self, post: _Post, process: _Process) -> None:
         """Forget the desktop's agent, which runs no more."""
         asyncio.get_running_loop().remove_reader(process.handle)
         process.close()
-        del self._processes[key]
-        if seen_by := self._witnesses.pop(key, None):
+        del self._processes[post]
+        if post.has_dialogs:
+            self._on_change(AgentChange(process.uid, process.pid, has_come=False))
+            return
+        if seen_by := self._witnesses.pop((post.uid, post.desktop), None):
             seen_by.close()
-        if told := self._notices.pop(key, None):
+        if told := self._notices.pop((post.uid, post.desktop), None):
             told.close()
-        self._on_change(AgentChange(process.uid, process.pid, has_come=False))
 
     def _keep(self, name: str, key: tuple[int, str], came: socket.socket) -> None:
         """Use this connection from now on: the agent has one of each kind, and the one before is dead."""

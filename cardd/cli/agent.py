@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from cardd.agent.agent import SOCKET, serve
+from cardd.agent.agent import PARTS, SOCKET, serve
 from cardd.cli.parser import PATH, Exit, Parser, wanted_language
 from cardd.cli.terminal import open_in_browser
 from cardd.i18n import N_
@@ -20,7 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     asked = command_line(wanted_language(given)).parse_args(given)
     harden()  # the PIN crosses this process
-    asyncio.run(serve(asked.socket, asked.pinentry, holders, desktop_notifications(open_in_browser)))
+    shower = desktop_notifications(open_in_browser)
+    asyncio.run(serve(asked.socket, asked.pinentry, holders, shower, (asked.only,) if asked.only else PARTS))
     return Exit.OK
 
 
@@ -30,6 +31,11 @@ def command_line(language: str) -> Parser:
     parser.description = N_("Shows cardd's dialogs on this desktop.")
     parser.add_argument("--socket", metavar=PATH, type=Path, default=Path(SOCKET), help=N_("the agents' socket"))
     parser.add_argument("--pinentry", metavar="PROGRAM", help=N_("the pinentry program to start"))
+    parser.add_argument(
+        "--only",
+        choices=PARTS,
+        help=N_("do one part: show dialogs, or look at this desktop's programs and show notifications"),
+    )
     return parser
 
 

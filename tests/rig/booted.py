@@ -54,6 +54,18 @@ exec env -i container=cardd-tests PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 PYTHON = f"/opt/python/bin/python{sys.version_info.major}.{sys.version_info.minor}"
 _OURS = ":".join(path for path in sys.path if path and not path.startswith(sys.base_prefix))
 ENVIRONMENT = f"PYTHONPATH={_OURS} LD_LIBRARY_PATH=/opt/python/lib"
+DOCTOR = 4000  # a person, whose service manager a test may start
+PINENTRY = "/usr/lib/pinentry-of-tests"
+DIALOG = """#!/bin/sh
+echo OK
+while read -r command words; do
+    case $command in
+        SETDESC) echo "$words" >> $XDG_RUNTIME_DIR/shown ;;
+        CONFIRM) sleep 0.9 ;;
+    esac
+    echo OK
+done
+"""
 TARGET = """[Unit]
 Description=what the tests need
 Requires=dbus.socket systemd-journald.service
@@ -140,12 +152,21 @@ def _install(image: Path, configuration: str, files: dict[str, str]) -> None:
         for program in ("cardd", "cardctl"):
             text = text.replace(f"=/usr/bin/{program} ", f"={PYTHON} -m cardd.cli.{program} ")
         (system / unit.name).write_text(text)
+    of_users = image / "etc/systemd/user"
+    of_users.mkdir()
+    for unit in UNITS.glob("user/*.service"):
+        agent = f"ExecStart={PYTHON} -m cardd.cli.agent --pinentry {PINENTRY}"
+        text = unit.read_text().replace("[Service]\n", f"[Service]\nEnvironment={ENVIRONMENT}\n")
+        (of_users / unit.name).write_text(text.replace("ExecStart=/usr/bin/cardd-agent", agent))
     written = {
+        PINENTRY.lstrip("/"): DIALOG,
+        "etc/pam.d/systemd-user": "account sufficient pam_permit.so\nsession required pam_systemd.so\n",
         "etc/systemd/system/tests.target": TARGET,
         "etc/systemd/system/cardd.service.d/tests.conf": f"[Service]\nEnvironment={ENVIRONMENT}\n",
         "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
         "etc/cardd/cardd.toml": configuration,
-        "etc/passwd": Path("/etc/passwd").read_text() + "cardd:x:977:977::/var/lib/cardd:/usr/sbin/nologin\n",
+        "etc/passwd": Path("/etc/passwd").read_text() + "cardd:x:977:977::/var/lib/cardd:/usr/sbin/nologin\n"
+        f"doctor:x:{DOCTOR}:{DOCTOR}::/home/doctor:/bin/sh\n",
         "etc/group": Path("/etc/group").read_text() + "cardd:x:977:\n",
         **files,
     }
@@ -153,6 +174,7 @@ def _install(image: Path, configuration: str, files: dict[str, str]) -> None:
         place = image / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
+    (image / PINENTRY.lstrip("/")).chmod(0o755)
 
 
 def _children(pid: int) -> list[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.booted import PYTHON, Machine, booted, needs_boot
+from tests.rig.booted import DOCTOR, PYTHON, Machine, booted, needs_boot
 from tests.rig.other_user import UID
 from tests.rig.waiting import eventually_here
 
@@ -18,6 +18,9 @@ pytestmark = needs_boot()
 CONFIGURATION = "[session]\nidle = 600\n"
 # without its key the service does not start
 SECRET = {
+    "etc/cardd/cardd.toml.d/agents.toml": (
+        '[prompt]\nagents = "any"\n[web]\nallowed_origins = ["https://page.example"]\n[access]\nowners = ["*"]\n'
+    ),
     "etc/cardd/cardd.toml.d/sealed.toml": "[audit]\nsealed = true\n",
     "etc/cardd/audit-key": "a key of the tests, SIMULATION\n",
     "etc/systemd/system/cardd.service.d/secret.conf": (
@@ -96,6 +99,34 @@ def test_a_service_that_is_stuck_is_ended_by_the_watchdog_and_started_again(mach
     machine.run("kill", "-STOP", before)
     wait_for_another(machine, before)
     assert json.loads(machine.run(*STATUS, TCP))["name"] == "cardd"
+
+
+def test_an_agent_in_its_sandbox_shows_dialogs_and_another_looks_at_programs_for_it(machine: Machine) -> None:
+    def as_doctor(*command: str) -> str:
+        return machine.run("env", f"XDG_RUNTIME_DIR=/run/user/{DOCTOR}", *command, uid=DOCTOR)
+
+    machine.run("systemctl", "start", f"user@{DOCTOR}.service")
+    as_doctor("systemctl", "--user", "start", "cardd-agent.service")
+    agent = as_doctor("systemctl", "--user", "show", "--value", "-p", "MainPID", "cardd-agent.service").strip()
+    body = json.dumps({"name": "LPS", "vendor": "SIMULATION", "software_id": "booted"})
+    pair = ("curl", "--silent", "--max-time", "20", "--header", "Content-Type: application/json", "--data", body)
+    where = "http://127.0.0.1:17463/v1/clients"
+    answers: list[dict[str, object]] = []
+
+    def is_paired() -> bool:
+        answers.append(json.loads(as_doctor(*pair, where)))
+        return answers[-1].get("code") != "prompt.unavailable"  # the agent has come
+
+    eventually_here(is_paired)
+    assert "client_secret" in answers[-1], answers
+    assert "LPS" in machine.run("cat", f"/run/user/{DOCTOR}/shown")
+    status = machine.run("cat", f"/proc/{agent}/status")
+    assert "CapBnd:\t0000000000000000" in status
+    assert "Seccomp:\t2" in status
+    # a page's connection is looked at by the other one, from outside of that sandbox
+    page = ("--header", "Origin: https://page.example", "--header", "Sec-Fetch-Mode: cors", "--header")
+    told = as_doctor(*pair, *page, "Sec-Fetch-Site: cross-site", f"{where}/challenges")
+    assert json.loads(told)["code"] == "page.not_a_browser"
 
 
 def quickly(machine: Machine, settings: str) -> None:

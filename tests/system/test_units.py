@@ -12,7 +12,7 @@ import pytest
 from cardd.config import Config
 
 UNITS = Path(__file__).parents[2] / "systemd"
-WORST = "1.2"
+WORST, WORST_AGENT = 1.2, 3.0
 NEWER = ("RestartSteps", "RestartMaxDelaySec", "ImportCredential")  # since systemd 254
 
 pytestmark = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
@@ -47,18 +47,25 @@ def test_the_service_and_its_socket_have_no_fault(installed: Path) -> None:
     assert [line for line in told if not any(f"Unknown key '{key}'" in line for key in NEWER)] == []
 
 
-def test_the_agents_unit_has_no_fault(installed: Path) -> None:
-    runtime = installed / "runtime"
+@pytest.mark.parametrize("unit", ["cardd-agent.service", "cardd-agent-desktop.service"])
+def test_the_agents_units_have_no_fault(installed: Path, unit: str) -> None:
+    assert analyze("verify", "--user", "--man=no", installed / unit, **of_a_user(installed)) == ""
+
+
+def of_a_user(directory: Path) -> dict[str, str]:
+    runtime = directory / "runtime"
     runtime.mkdir(mode=0o700)
-    unit = installed / "cardd-agent.service"
-    assert analyze("verify", "--user", "--man=no", unit, XDG_RUNTIME_DIR=str(runtime)) == ""
+    return {"XDG_RUNTIME_DIR": str(runtime)}
 
 
-def test_the_service_is_exposed_no_more_than_allowed() -> None:
-    threshold = str(int(float(WORST) * 10))
-    report = analyze("security", "--offline=true", f"--threshold={threshold}", UNITS / "cardd.service")
-    exposure = float(report.partition("Overall exposure level for cardd.service: ")[2].split()[0])
-    assert exposure <= float(WORST)
+def exposure(unit: Path, *arguments: str, **environment: str) -> float:
+    report = analyze("security", "--offline=true", "--threshold=100", *arguments, unit, **environment)
+    return float(report.partition(f"Overall exposure level for {unit.name}: ")[2].split()[0])
+
+
+def test_what_has_the_pin_is_exposed_no_more_than_allowed(tmp_path: Path) -> None:
+    assert exposure(UNITS / "cardd.service") <= WORST
+    assert exposure(UNITS / "user/cardd-agent.service", "--user", **of_a_user(tmp_path)) <= WORST_AGENT
 
 
 def test_the_sockets_are_those_of_the_default_configuration() -> None:
