@@ -175,3 +175,25 @@ async def test_a_second_program_of_the_user_tells_nothing(desk: Desk) -> None:
         assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"ERR")
         assert await told(desk, inode) == before
         writer.close()
+
+
+async def test_what_looks_at_the_desktop_may_be_another_process_than_what_shows_dialogs_and_is_one(desk: Desk) -> None:
+    with (
+        agent_process(desk.path, "/bin/false", only="dialogs"),
+        agent_process(desk.path, "/bin/false", only="desktop") as looks,
+        connection() as inode,
+    ):
+        await desk.has(1)
+        assert await told(desk, inode)
+        with socket.socket(socket.AF_UNIX) as another:  # a third process, of the same user
+            another.setblocking(False)
+            another.connect(str(desk.path))
+            another.sendall(GREETING)
+            assert (await asyncio.get_running_loop().sock_recv(another, 3)) == b"ERR"
+        assert desk.agents.waiting(US) == 1
+        looks.terminate()
+        assert await asyncio.to_thread(looks.wait, 15) == 0
+        await asyncio.sleep(0.05)  # the server hears of it
+        with pytest.raises(BrowserUnseen):
+            await desk.agents.holders(US, [inode])
+        assert desk.agents.has_agent(US)

@@ -40,13 +40,15 @@ def agent_process(
     locale: str = "fr_FR.UTF-8",
     path: str = os.environ["PATH"],
     environment: Mapping[str, str] | None = None,
+    only: str | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run an agent inside the ``with``; SIGTERM ends it, with success, unless it has ended before.
+    """Run an agent, or one part of it, inside the ``with``; SIGTERM ends it, with success, unless it has ended before.
 
     Without ``pinentry`` it looks for one in ``path``.
     """
+    given = [*(["--pinentry", pinentry] if pinentry else []), *(["--only", only] if only else [])]
     process = subprocess.Popen(
-        [sys.executable, "-m", "cardd.cli.agent", "--socket", socket, *(["--pinentry", pinentry] if pinentry else [])],
+        [sys.executable, "-m", "cardd.cli.agent", "--socket", socket, *given],
         env={**os.environ, "LC_ALL": locale, "PATH": path, **(environment or {})},
         stdin=subprocess.DEVNULL,
     )
