@@ -193,7 +193,6 @@ async def test_what_looks_at_the_desktop_may_be_another_process_than_what_shows_
         assert desk.agents.waiting(US) == 1
         looks.terminate()
         assert await asyncio.to_thread(looks.wait, 15) == 0
-        await asyncio.sleep(0.05)  # the server hears of it
         with pytest.raises(BrowserUnseen):
             await desk.agents.holders(US, [inode])
         assert desk.agents.has_agent(US)

@@ -166,7 +166,7 @@ def _install(image: Path, configuration: str, files: dict[str, str]) -> None:
         "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
         "etc/cardd/cardd.toml": configuration,
         "etc/passwd": Path("/etc/passwd").read_text() + "cardd:x:977:977::/var/lib/cardd:/usr/sbin/nologin\n"
-        f"doctor:x:{DOCTOR}:{DOCTOR}::/home/doctor:/bin/sh\n",
+        f"doctor:x:{DOCTOR}:{DOCTOR}::/nonexistent:/bin/sh\n",
         "etc/group": Path("/etc/group").read_text() + "cardd:x:977:\n",
         **files,
     }
