@@ -221,7 +221,7 @@ def _core(config: Config, outside: Outside) -> _Core:
     origins = Origins(register, dialogs, clock, lifecycle, config.web, listed=config.listed_origins)
     programs = Programs(outside.store, dialogs, clock, lifecycle, config.p11)
     consents = Consents(dialogs, clock, config.consent)
-    pins = PinEntry(dialogs)
+    pins = PinEntry(dialogs, lifecycle)
     pseudonyms = Pseudonyms(outside.store)
     names = DocumentNames(config.audit.documents, pseudonyms)
     signing = Signing(sessions, consents, pins, audit, names, patience=config.card.timeout)

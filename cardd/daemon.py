@@ -21,21 +21,21 @@ from cardd.config import Config
 from cardd.config.renewal import renewed
 from cardd.core.audit import Head
 from cardd.core.lifecycle import Outer, Part
+from cardd.core.news import News
 from cardd.core.recording import Pseudonyms
 from cardd.core.trail import AuditTrail, ChangedSettings
 from cardd.errors import (
     AuditKeyMissing,
     AuditKeyWeak,
     AuditUnavailable,
-    CarddError,
     ConfigInvalid,
-    ConsentTimeout,
     PromptError,
     SecretStoreUnavailable,
     StateUnavailable,
     StatusPageUnserved,
 )
-from cardd.model import Caller, Peer, Question
+from cardd.formats.certificate import facts_of
+from cardd.model import Peer, Question
 from cardd.outward import Outward
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import Clock, Handover, ReaderSource, SecretStore
@@ -57,7 +57,6 @@ from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
 from cardd.worker import Background
 
-LET_IN = ("client.pair", "origin.allow", "program.allow")
 TOLD_MAX = 256  # programs that came as agents of some user
 AGENT_COMES_WITHIN = 600.0  # seconds for which a refused agent is still told to its user
 STATUS_MAX = 200  # characters of names in the status line
@@ -161,16 +160,6 @@ class Agents(Part):
         await self._reports.cancel()
         await self.dialogs.stop()
 
-    def client_let_in(self, client: Caller, act: str, consent: str | None) -> None:  # noqa: ARG002 - of every part
-        """Tell the person, who may have agreed to what they did not read."""
-        if act in LET_IN:
-            self.server.tell(client.peer.uid, "let_in", {"client": client.name})
-
-    def client_refused(self, client: Caller, act: str, error: CarddError) -> None:
-        """Tell a person who did not answer that somebody asked."""
-        if act in LET_IN and isinstance(error, ConsentTimeout):
-            self.server.tell(client.peer.uid, "unanswered", {"client": client.name})
-
     def refused(self, refused: RefusedAgent) -> None:
         """Record it, and tell its user once for each program: whoever tries all the time opens no window each time."""
         self._reports.start(self._report(refused))
@@ -219,11 +208,10 @@ class Daemon:
         armed_after: float = ARMED_AFTER,
     ) -> None:
         self._config, self._own = config, _own_directories(config)
-        clock, secrets = SystemClock(), OsSecrets()
+        clock, secrets, logind = SystemClock(), OsSecrets(), Logind(self._desktop_changed, self._desktops_changed)
         outward, store = outward_of(config.network, secrets), FileStore(config.state.directory)
         sinks = AuditSinks(config.audit.sinks, os.uname().nodename, outward=outward)
         audit = LocalAudit(config, clock, secrets, sinks.tell)
-        logind = Logind(self._desktop_changed, self._desktops_changed)
         self._agents = agents = Agents(config, lambda: self.parts.trail, self._status_page, armed_after)
         revocation, timestamps = RevocationHttp(outward=outward), _timestamps(config, outward)
         outside = Outside(
@@ -252,6 +240,7 @@ class Daemon:
                 Outer("audit sinks", watching=sinks.watch, stopping=sinks.stop),
                 audit,  # the last to stop but for its sinks: every other part may record until its end
                 agents,
+                self._news(clock),
                 Outer("logind", watching=logind.start, stopping=logind.stop),
                 Outer("revocation", stopping=revocation.close),
                 *([Outer("timestamps", stopping=timestamps.close)] if timestamps else []),
@@ -326,6 +315,15 @@ class Daemon:
         """Return the connections to PKCS#11 of the daemon before this one, once."""
         taken, self._programs = self._programs, ()
         return [(one.detach(), process) for one, process in taken]
+
+    def _news(self, clock: Clock) -> News:
+        return News(
+            self._config,
+            self._agents.server,
+            clock,
+            owns=lambda uid: self.parts.readers.owners.owns(uid),  # noqa: PLW0108 - the parts come later
+            not_after=lambda certificate: facts_of(certificate).not_after,
+        )
 
     def _status_page(self, uid: int) -> str | None:
         """Return an address that opens this user's status page once."""

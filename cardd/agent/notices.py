@@ -23,6 +23,7 @@ from cardd.i18n import N_, Domain
 GREETING = "cardd-agent-notices"
 OPEN = b"OPEN"
 LINE_MAX = 4096
+PLACE = re.compile(r"{(\w+)}", re.ASCII)
 LINK = re.compile(r"http://cardd-[0-9a-f]+\.localhost:[0-9]+/#[\w-]+", re.ASCII)  # the status page and nothing else
 
 _ = Domain("dialogs")
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 SEE = N_("See the status page")
 BY_COMMAND = N_("“cardctl open” opens the status page.")
+ENDED = N_("The session of “{client}” has ended")
 # by topic: the title, and what else is said
 SENTENCES = {
     "let_in": (
@@ -40,16 +42,47 @@ SENTENCES = {
         N_("“{client}” asked to be let in, and nobody answered"),
         N_("If you use it, have it ask again. If it asks again and again, tell your support."),
     ),
+    "card_in": (N_("Your card is ready"), N_("Card {card}, reader “{reader}”.")),
+    "pin_tries": (
+        N_("Wrong PIN; tries left: {tries_left}"),
+        N_("Card {card}, reader “{reader}”. The card blocks after the last try; the right PIN gives all of them back."),
+    ),
+    "pin_blocked": (
+        N_("The card accepts no PIN any more"),
+        N_("Card {card}, reader “{reader}”. Unblock it with its unblocking code on the status page."),
+    ),
+    "certificate_soon": (
+        N_("Your certificate ends soon; days left: {days}"),
+        N_("Reader “{reader}”. Make sure that a new one is on its way, or tell your support."),
+    ),
+    "certificate_ended": (
+        N_("Your certificate has ended"),
+        N_("Reader “{reader}”. What you sign with it may be refused: ask for a new one, or tell your support."),
+    ),
+    "session_asks_again": (
+        N_("The session of “{client}” is locked"),
+        N_("The card's next use asks for your PIN."),
+    ),
+    "session_locked": (ENDED, N_("It was locked: by you, by your screen or because the machine slept.")),
+    "session_idle": (ENDED, N_("It was not used for too long.")),
+    "session_max_age": (ENDED, N_("It was open for as long as a session may be.")),
+    "session_card_removed": (ENDED, N_("Its card was taken out.")),
+    "session_readers_gone": (ENDED, N_("The service of the card readers has stopped.")),
+    "session_provider_ended": (ENDED, N_("Pro Santé Connect has ended it.")),
+    "session_taken_over": (ENDED, N_("Another user of this machine has taken the card over, with its PIN.")),
 }
+REPLACING = ("card_in", "pin_tries")  # the one before says nothing any more
 
 
 class Shower(Protocol):
     """The desktop's notifications, and its browser."""
 
-    async def show(self, title: str, sentence: str, label: str, otherwise: str, chosen: Callable[[], None]) -> None:
+    async def show(
+        self, title: str, sentence: str, label: str, otherwise: str, chosen: Callable[[], None], *, replaces: str = ""
+    ) -> None:
         """Show it with a button, or with ``otherwise``; call ``chosen`` when it is pressed.
 
-        Raises OSError where there are none.
+        With ``replaces`` it takes the place of the one before that has the same. Raises OSError where there are none.
         """
         ...
 
@@ -120,10 +153,16 @@ async def _heard(line: bytes, language: str, shower: Shower, chosen: Callable[[]
     link, topic, params = told.get("link"), told.get("topic"), told.get("params")
     if isinstance(link, str) and LINK.fullmatch(link):
         await _in_peace(shower.open(link))
-    elif isinstance(topic, str) and topic in SENTENCES and isinstance(params, dict) and "client" in params:
+    elif isinstance(topic, str) and topic in SENTENCES and isinstance(params, dict) and _needs(topic) <= params.keys():
         filled = clean({str(name): str(value) for name, value in params.items()})
         title, sentence = (_(text, language, **filled) for text in SENTENCES[topic])
-        await _in_peace(shower.show(title, sentence, _(SEE, language), _(BY_COMMAND, language), chosen))
+        buttons, replaces = (_(SEE, language), _(BY_COMMAND, language)), topic if topic in REPLACING else ""
+        await _in_peace(shower.show(title, sentence, *buttons, chosen, replaces=replaces))
+
+
+def _needs(topic: str) -> set[str]:
+    """Return what the sentences have places for."""
+    return {name for sentence in SENTENCES[topic] for name in PLACE.findall(sentence)}
 
 
 async def _in_peace(work: Awaitable[None]) -> None:

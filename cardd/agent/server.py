@@ -254,6 +254,10 @@ class AgentServer:
         told = [self._notices[key].tell(topic, params) for key in shown]
         return any(told)
 
+    def told(self) -> set[int]:
+        """Return the users whose agents show notifications."""
+        return {uid for uid, _ in self._notices}
+
     async def stop(self) -> None:
         """Let every agent go."""
         await self._background.cancel()

@@ -64,7 +64,7 @@ class State(Section, frozen=True):
 class Prompt(Section, frozen=True):
     """How the person is asked."""
 
-    LIVE = frozenset(("timeout", "refusals", "refusal_window"))
+    LIVE = frozenset(("timeout", "refusals", "refusal_window", "notifications"))
 
     pinentry: Annotated[
         Path | None,
@@ -97,6 +97,16 @@ class Prompt(Section, frozen=True):
         Duration,
         Meta(ge=1, le=DAY, description=N_("How long a refused dialog is remembered.")),
     ] = 300.0
+    notifications: Annotated[
+        Literal["all", "important", "off"],
+        Meta(
+            description=N_(
+                "What the desktop's notifications tell beside dialogs: all; important: who was let in or asked in "
+                "vain, tries of a PIN, certificates that end, a session that another user or Pro Santé Connect ended; "
+                "or nothing."
+            )
+        ),
+    ] = "all"
 
 
 class Access(Section, frozen=True):

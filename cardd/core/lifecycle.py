@@ -52,11 +52,17 @@ class Part:
     def session_situated(self, session: Session) -> None:
         """Note that the person picked another situation."""
 
+    def card_inserted(self, card: InsertedCard) -> None:
+        """Note a card that came into a reader; a token of a module's or a file's is none."""
+
     def card_removed(self, card: InsertedCard, reason: str) -> None:
         """Forget a card that left its reader, or whose reader's service left, before anything else happens."""
 
     def pin_changed(self, card: InsertedCard) -> None:
         """Forget the card's PIN: it is another one now."""
+
+    def pin_refused(self, card: InsertedCard, caller: CallerKey, tries_left: int) -> None:
+        """Note how many tries the card's PIN has left, where its caller got no further."""
 
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """Forget a program or a page that was removed or locked out."""
@@ -152,6 +158,10 @@ class Lifecycle(Part):
         """Tell every part."""
         self._tell(lambda part: part.session_situated(session))
 
+    def card_inserted(self, card: InsertedCard) -> None:
+        """Tell every part."""
+        self._tell(lambda part: part.card_inserted(card))
+
     def card_removed(self, card: InsertedCard, reason: str) -> None:
         """Tell every part."""
         self._tell(lambda part: part.card_removed(card, reason))
@@ -159,6 +169,10 @@ class Lifecycle(Part):
     def pin_changed(self, card: InsertedCard) -> None:
         """Tell every part."""
         self._tell(lambda part: part.pin_changed(card))
+
+    def pin_refused(self, card: InsertedCard, caller: CallerKey, tries_left: int) -> None:
+        """Tell every part."""
+        self._tell(lambda part: part.pin_refused(card, caller, tries_left))
 
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """Tell every part."""

@@ -5,8 +5,8 @@ Every code is typed at the workstation; none is a field of a request.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
@@ -39,10 +39,14 @@ UNCOUNTED = 99  # tries left where a token or key file tells no number
 
 
 class PinEntry:
-    """Asks the user for a PIN and runs the work that needs it, in the transaction of the VERIFY."""
+    """Asks the user for a PIN and runs the work that needs it, in the transaction of the VERIFY.
 
-    def __init__(self, dialogs: DialogLines) -> None:
+    ``lifecycle`` is told of the tries that are left where a PIN was not accepted in the end.
+    """
+
+    def __init__(self, dialogs: DialogLines, lifecycle: Lifecycle) -> None:
         self._dialogs = dialogs
+        self._lifecycle = lifecycle
 
     async def login(
         self,
@@ -71,28 +75,40 @@ class PinEntry:
         asking = HolderVerification(session, None, certificates=certificates, caller=client)
         if ensure_wanted:
             asking = replace(asking, ensure_wanted=ensure_wanted)
-        while True:
-            asked = await self.question(card, client, question, _problem(wrong))
-            try:
-                outcome = await self._attempt(
-                    card, asking, asked, work, stored=None if wrong else stored, operations=operations
-                )
-            except PinForEach:
-                if card.access.wants_pin_for_each and not told:
-                    told = True  # by the next question: the card is known now
-                    continue
-                raise
-            except PinWrong as error:
-                wrong = error
-                attempts += 1
-                if attempts == ATTEMPTS_MAX or int(error.params.get("tries_left", UNCOUNTED)) <= 1:
+        with self.telling(card, client):
+            while True:
+                asked = await self.question(card, client, question, _problem(wrong))
+                try:
+                    outcome = await self._attempt(
+                        card, asking, asked, work, stored=None if wrong else stored, operations=operations
+                    )
+                except PinForEach:
+                    if card.access.wants_pin_for_each and not told:
+                        told = True  # by the next question: the card is known now
+                        continue
                     raise
-            except (PinCancelled, PinTimeout, PinFormat):
-                if wrong:
-                    raise wrong from None
-                raise
-            else:
-                return outcome
+                except PinWrong as error:
+                    wrong = error
+                    attempts += 1
+                    if attempts == ATTEMPTS_MAX or int(error.params.get("tries_left", UNCOUNTED)) <= 1:
+                        raise
+                except (PinCancelled, PinTimeout, PinFormat):
+                    if wrong:
+                        raise wrong from None
+                    raise
+                else:
+                    return outcome
+
+    @contextmanager
+    def telling(self, card: InsertedCard, client: CallerKey) -> Iterator[None]:
+        """Tell how many tries are left where the card did not accept a PIN inside."""
+        try:
+            yield
+        except (PinWrong, PinBlocked, LastTryRefused) as error:
+            left = 0 if isinstance(error, PinBlocked) else error.params.get("tries_left")
+            if isinstance(left, int):
+                self._lifecycle.pin_refused(card, client, left)
+            raise
 
     async def question(
         self, card: InsertedCard, client: CallerKey, question: Question, problem: str | None = None

@@ -124,10 +124,12 @@ class Readers:
     def card_inserted(self, name: str, atr: bytes) -> None:
         """Give the card an identifier and tell everyone; a token that stands for the same card gives way to it."""
         kind = self._registry.recognise(atr) if atr else CardKind.UNKNOWN
-        if self._insert(name, atr, kind).is_served_natively:
+        card = self._insert(name, atr, kind)
+        if card.is_served_natively:
             for token in self._tokens_in(name):
                 self.card_removed(token.reader)
         self._leave_readers()
+        self._lifecycle.card_inserted(card)
 
     def token_inserted(self, name: str, token: Token) -> None:
         """List a token, but for one whose card a driver of our own serves already: never both at once."""

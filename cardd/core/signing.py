@@ -314,7 +314,8 @@ class Signing:
                 session.id, session.pin, accepted=True, certificates=known, caller=session.caller.key
             )
             try:
-                return await card.access.use(work, login, operations=operations)
+                with self._pins.telling(card, session.caller.key):
+                    return await card.access.use(work, login, operations=operations)
             except (PinWrong, PinBlocked):
                 self._sessions.distrust_pins(card)  # rule 4: one refusal, and no held PIN of this card is sent again
                 raise

@@ -51,15 +51,25 @@ class DesktopNotifications:
         self._open_in_browser = open_in_browser
         self._bus: MessageBus | None = None
         self._shown: dict[tuple[str, int], Callable[[], None]] = {}  # by the server that shows it, and its number
+        self._places: dict[str, tuple[str, int]] = {}  # the last one of each name that a further one replaces
         self._pressed: set[tuple[str, int]] = set()  # sooner than we heard the number
 
-    async def show(self, title: str, sentence: str, label: str, otherwise: str, chosen: Callable[[], None]) -> None:
-        """Show it, with a button; where there can be none with ``otherwise``. ``chosen`` is called once at most."""
-        able = await self._able()
+    async def show(
+        self, title: str, sentence: str, label: str, otherwise: str, chosen: Callable[[], None], *, replaces: str = ""
+    ) -> None:
+        """Show it, with a button; where there can be none with ``otherwise``. ``chosen`` is called once at most.
+
+        With ``replaces`` it takes the place of the one before that has the same.
+        """
+        able, server = await self._able()
         can = "actions" in able
         actions = [CHOSEN, label, "open", label] if can else []
+        before = self._places.get(replaces)
+        number = before[1] if before and before in self._shown and before[0] == server else 0
         self._pressed.clear()
-        shown = await self._notify(title, sentence if can else f"{sentence} {otherwise}", able, actions)
+        shown = await self._notify(title, sentence if can else f"{sentence} {otherwise}", able, actions, number)
+        if replaces:
+            self._places[replaces] = shown
         if shown in self._pressed:
             chosen()
             return
@@ -69,19 +79,22 @@ class DesktopNotifications:
 
     async def tell(self, title: str, sentence: str) -> None:
         """Show it, and no button."""
-        await self._notify(title, sentence, await self._able(), [])
+        await self._notify(title, sentence, (await self._able())[0], [])
 
-    async def _able(self) -> list[str]:
-        able: list[str] = (await self._call(NAME, PATH, NAME, "GetCapabilities", gives="as")).body[0]
-        return able
+    async def _able(self) -> tuple[list[str], str]:
+        """Return what the desktop's server of notifications can, and who it is."""
+        reply = await self._call(NAME, PATH, NAME, "GetCapabilities", gives="as")
+        return reply.body[0], str(reply.sender)
 
-    async def _notify(self, title: str, text: str, able: list[str], actions: list[str]) -> tuple[str, int]:
-        """Show it; return who shows it, and its number there."""
+    async def _notify(
+        self, title: str, text: str, able: list[str], actions: list[str], number: int = 0
+    ) -> tuple[str, int]:
+        """Show it, in the place of this number's; return who shows it, and its number there."""
         from dbus_fast import Variant  # noqa: PLC0415 - with the first notification
 
         body = escape(text, quote=False) if "body-markup" in able else text
         hints = {"desktop-entry": Variant("s", "cardd")}
-        given = ["cardd", 0, ICON, title, body, actions, hints, -1]
+        given = ["cardd", number, ICON, title, body, actions, hints, -1]
         reply = await self._call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", *given, gives="u")
         return str(reply.sender), int(reply.body[0])
 

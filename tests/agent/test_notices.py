@@ -9,21 +9,24 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 from dbus_fast import Variant
 
+from cardd.agent.notices import SENTENCES
 from cardd.agent.server import AgentServer
 from cardd.config import Config, Prompt
+from cardd.core.news import News
 from cardd.core.trail import AuditTrail
 from cardd.daemon import Agents
 from cardd.errors import ConsentRefused, ConsentTimeout
 from cardd.model import Caller, CallerKind, Peer
 from tests.rig.agent import agent_process
 from tests.rig.logind import Bus
-from tests.rig.memory import MemoryAudit
+from tests.rig.memory import ManualClock, MemoryAudit
 from tests.rig.notifications import EVERYTHING, Notifications, pretend_to_be_pressed
 from tests.rig.waiting import eventually
 
@@ -140,14 +143,37 @@ async def test_who_asked_while_nobody_was_there_is_told_and_who_was_refused_is_n
         with agent(tmp_path, bus):
             await tell(daemon, desktop)
             count = len(desktop.shown)
-            daemon.client_refused(client("Refusé"), "client.pair", ConsentRefused())
-            daemon.client_let_in(client("Débloqué"), "client.unlock", None)
-            daemon.client_refused(client("Tardif"), "origin.allow", ConsentTimeout())
-            daemon.client_let_in(client("Nouveau"), "client.pair", "dialog")
-            daemon.client_let_in(client("/usr/bin/curl"), "program.allow", "always")
+            news = News(
+                Config(), daemon.server, ManualClock(), owns=lambda _: True, not_after=lambda _: datetime.now(UTC)
+            )
+            news.client_refused(client("Refusé"), "client.pair", ConsentRefused())
+            news.client_let_in(client("Débloqué"), "client.unlock", None)
+            news.client_refused(client("Tardif"), "origin.allow", ConsentTimeout())
+            news.client_let_in(client("Nouveau"), "client.pair", "dialog")
+            news.client_let_in(client("/usr/bin/curl"), "program.allow", "always")
             await eventually(lambda: len(desktop.shown) == count + 3)
             for shown, name in zip(desktop.shown[count:], ("Tardif", "Nouveau", "/usr/bin/curl"), strict=True):
                 assert name in shown.title
+
+
+async def test_each_notice_is_whole_in_french_and_one_about_a_card_takes_the_place_of_the_one_before(
+    tmp_path: Path, bus: Bus
+) -> None:
+    params = {"client": "LPS", "card": "CPS3", "reader": "Lecteur A", "tries_left": "2", "days": "12"}
+    async with agents(tmp_path, Links()) as daemon, Notifications(bus.address) as desktop:
+        with agent(tmp_path, bus):
+            await eventually(lambda: list(daemon.server.told()) == [os.getuid()])
+            for topic in (*SENTENCES, "card_in"):
+                daemon.server.tell(os.getuid(), topic, params)
+            await eventually(lambda: len(desktop.shown) == len(SENTENCES) + 1)
+            french = {one.title + one.text for one in desktop.shown}
+            assert not [text for text in french if "{" in text or "The " in text or "Its " in text]
+            assert len(french) == len(SENTENCES)
+            first = list(SENTENCES).index("card_in") + 1
+            assert [one.replaces for one in desktop.shown] == [0] * len(SENTENCES) + [first]
+            daemon.server.tell(os.getuid(), "card_in", {"card": "CPS3"})  # what lacks a name is not shown
+            await tell(daemon, desktop)
+            assert len(desktop.shown) == len(SENTENCES) + 2
 
 
 async def test_a_bus_without_notifications_keeps_the_agent_from_nothing(tmp_path: Path, bus: Bus) -> None:

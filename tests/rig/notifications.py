@@ -20,6 +20,7 @@ class Shown:
     title: str
     text: str
     actions: tuple[str, ...]
+    replaces: int = 0
 
 
 class Notifications:
@@ -66,10 +67,10 @@ class Notifications:
             case "GetCapabilities":
                 return Message.new_method_return(message, "as", [list(self._able)])
             case "Notify":
-                _, _, _, title, text, actions, _, _ = message.body
+                _, replaces, _, title, text, actions, _, _ = message.body
                 self.asked_by = str(message.sender)
-                self.shown.append(Shown(title, text, tuple(actions)))
-                return Message.new_method_return(message, "u", [len(self.shown)])
+                self.shown.append(Shown(title, text, tuple(actions), replaces))
+                return Message.new_method_return(message, "u", [replaces or len(self.shown)])
             case "OpenURI":
                 self.opened.append(message.body[1])
                 return Message.new_method_return(message, "o", ["/request"])
