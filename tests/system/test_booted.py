@@ -19,7 +19,7 @@ CONFIGURATION = "[session]\nidle = 600\n"
 # without its key the service does not start
 SECRET = {
     "etc/cardd/cardd.toml.d/agents.toml": (
-        '[prompt]\nagents = "any"\n[web]\nallowed_origins = ["https://page.example"]\n[access]\nowners = ["*"]\n'
+        '[prompt]\nagents = "any"\n[web]\nallowed_origins = ["https://page.example"]\n'
     ),
     "etc/cardd/cardd.toml.d/sealed.toml": "[audit]\nsealed = true\n",
     "etc/cardd/audit-key": "a key of the tests, SIMULATION\n",
@@ -127,6 +127,31 @@ def test_an_agent_in_its_sandbox_shows_dialogs_and_another_looks_at_programs_for
     page = ("--header", "Origin: https://page.example", "--header", "Sec-Fetch-Mode: cors", "--header")
     told = as_doctor(*pair, *page, "Sec-Fetch-Site: cross-site", f"{where}/challenges")
     assert json.loads(told)["code"] == "page.not_a_browser"
+
+
+def test_the_readers_go_with_the_seat_of_the_real_logind_and_not_to_who_comes_by_ssh(machine: Machine) -> None:
+    def may_see(uid: int) -> bool:
+        code = ("--output", "/dev/null", "--write-out", "%{http_code}")
+        where = (*UNIX[:2], "http://cardd/v1/readers")
+        return machine.run("curl", "--silent", "--max-time", "20", *code, *where, uid=uid).strip() == "200"
+
+    log_in(machine, DOCTOR, display=":0")
+    log_in(machine, UID)
+    eventually_here(lambda: may_see(DOCTOR))
+    assert not may_see(UID)
+    log_in(machine, UID, display=":1")  # which is the one on the screen then
+    eventually_here(lambda: may_see(UID) and not may_see(DOCTOR))
+
+
+def log_in(machine: Machine, uid: int, *, display: str = "") -> None:
+    """Open a session as PAM would: a desktop on the seat, or one by ssh (org.freedesktop.login1(5), CreateSession)."""
+    kind, seat, remote = ("x11", "seat0", "false") if display else ("tty", "", "true")
+    unit = f"leader-{uid}-{kind}.service"
+    machine.run("systemd-run", f"--unit={unit}", "sleep", "1000")
+    leader = machine.show(unit, "MainPID")
+    manager = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
+    what = (str(uid), leader, "tests", kind, "user", "", seat, "0", "", display, remote, "", "", "0")
+    machine.run("busctl", "call", *manager, "CreateSession", "uusssssussbssa(sv)", *what)
 
 
 def quickly(machine: Machine, settings: str) -> None:
