@@ -34,8 +34,7 @@ from cardd.errors import (
     StateUnavailable,
     StatusPageUnserved,
 )
-from cardd.formats.certificate import facts_of
-from cardd.model import Peer, Question
+from cardd.model import Peer, Plain, Question, facts_of
 from cardd.outward import Outward
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import Clock, Handover, ReaderSource, SecretStore
@@ -110,7 +109,7 @@ class LocalAudit(Part):
             found = broken
         if found is not None:
             told = found.told("en")
-            log.error("%s: %s %s", found.code, told.detail, told.remedy)
+            log.error("%s: %s %s", Plain(found.code), told.detail, told.remedy)
             return
         store = FileStore(self._config.state.directory)
         await ChangedSettings(self._config, store, Pseudonyms(store)).record(self.log)

@@ -16,7 +16,7 @@ from cardd.config import Config
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.session import Session
 from cardd.errors import CarddError
-from cardd.model import Caller, CallerKey
+from cardd.model import Caller, CallerKey, Plain
 
 PATIENCE = 8.0  # below the TimeoutStopSec of cardd.service
 
@@ -194,5 +194,5 @@ class Lifecycle(Part):
                 log.exception("%s failed to hear what happened", _name(part))
 
 
-def _name(part: Part) -> str:
-    return part.name if isinstance(part, Outer) else type(part).__name__
+def _name(part: Part) -> Plain:
+    return Plain(part.name if isinstance(part, Outer) else type(part).__name__)

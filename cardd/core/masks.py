@@ -45,6 +45,7 @@ WORDS = frozenset(
 )
 TEXTS = frozenset((0x0C, 0x12, 0x13, 0x14, 0x16, 0x19, 0x1A, 0x1B))  # of one byte a letter, more or less
 _NUMBERED = re.compile(rb"CPS_ACTIVITY_\d\d_PS")
+_READABLE = re.compile(rb"[ -~]{8}")  # so begins a file of text, and none of objects: tags and lengths are no letters
 _WORD = re.compile(rb"[A-Za-z0-9\x80-\xff]+")
 
 
@@ -79,13 +80,15 @@ class Masks:
 
 
 def _objects(data: bytes, size: int | None) -> bytes:
-    """Return a series of objects, masked; it will have ``size`` bytes when it is whole, None: nobody knows yet."""
+    """Return a series of objects, masked; it will have ``size`` bytes when it is whole, None: it is a file's."""
     made, place = bytearray(), 0
     while place < len(data):
         if data[place] in PADDING:
             made.append(data[place])
             place += 1
             continue
+        if size is None and _READABLE.match(data, place):
+            return bytes(made) + _plain(data[place:])
         head = _head(data[place:])
         if head is None:
             return bytes(made) + data[place:]  # cut in its tag or length

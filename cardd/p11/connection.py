@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 from cardd.core.presence import Presence, waited_for_by
+from cardd.model import Plain
 from cardd.p11.calls import CALLS, Call, Of
 from cardd.p11.cryptoki import Refused, Rv
 from cardd.p11.module import Handler, Module
@@ -210,7 +211,7 @@ class Connection(asyncio.BufferedProtocol):
         except Malformed:
             raise
         except Exception:  # the program must have its answer
-            log.exception("a call of PKCS#11 failed: %s", call.name)
+            log.exception("a call of PKCS#11 failed: %s", Plain(call.name))
             self._answer(tag, failure(Rv.GENERAL_ERROR))
             return
         if isinstance(answer, bytes):
@@ -233,7 +234,7 @@ class Connection(asyncio.BufferedProtocol):
         except Refused as refused:
             body = failure(refused.rv)
         except Exception:  # the program must have its answer
-            log.exception("a call of PKCS#11 failed: %s", call.name)
+            log.exception("a call of PKCS#11 failed: %s", Plain(call.name))
             body = failure(Rv.GENERAL_ERROR)
         self._unanswered -= 1
         self._answer(tag, body)

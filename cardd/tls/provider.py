@@ -18,7 +18,7 @@ from functools import cache, wraps
 from typing import TYPE_CHECKING
 
 from cardd.errors import TlsUnavailable
-from cardd.model import Algorithm
+from cardd.model import Algorithm, Plain
 from cardd.tls import openssl
 
 NAME, PROPERTIES = b"cardd", b"provider=cardd"
@@ -130,7 +130,7 @@ def _guarded(function: Callable[..., int | None]) -> Callable[..., int]:
         try:
             return function(*arguments) or 0
         except Exception:  # whatever it is, it must not go through OpenSSL's own frames
-            log.exception("the provider's %s failed", function.__name__)
+            log.exception("the provider's %s failed", Plain(function.__name__))
             return 0
 
     return call
