@@ -34,7 +34,8 @@ from cardd.errors import (
     StateUnavailable,
     StatusPageUnserved,
 )
-from cardd.model import Peer, Plain, Question, facts_of
+from cardd.formats.certificate import facts_of
+from cardd.model import Peer, Plain, Question
 from cardd.outward import Outward
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import Clock, Handover, ReaderSource, SecretStore
