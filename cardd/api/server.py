@@ -373,7 +373,7 @@ class ApiServer(Part):
                 plain[sock.family] = sock.getsockname()[1]
         self._parts.status_pages.port = _of_both_families(plain)
 
-    def client_shut_out(self, client: CallerKey, reason: str) -> None:
+    def client_shut_out(self, client: CallerKey, reason: str, _name: str) -> None:
         """End what is under way for the client, the streams of events too: none of it is the client's any more."""
         self._tell_person(client.uid)
         why = SHUT_OUT.get(reason, ClientUnknown)()

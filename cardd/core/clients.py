@@ -162,11 +162,12 @@ class Clients(Part):
 
     def remove(self, identifier: str, uid: int) -> None:
         """Unpair a program. Raises ClientNotFound."""
-        del self._register.programs[self.paired(identifier, uid).secret]
+        program = self.paired(identifier, uid)
+        del self._register.programs[program.secret]
         try:
             self._register.save()
         finally:  # it is kept out at once, and until the next start where that cannot be written down
-            self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_removed")
+            self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_removed", program.name)
 
     def paired(self, identifier: str, uid: int) -> Program:
         """Return one of this user's programs. Raises ClientNotFound, also for an origin."""
@@ -187,7 +188,7 @@ class Clients(Part):
         try:
             self._register.save()
         finally:  # as at a removal
-            self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_locked")
+            self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_locked", program.name)
 
     async def stop(self) -> None:
         """Give up the pairings that still wait for the user."""

@@ -48,6 +48,7 @@ class SignatureRequest:
     ``algorithm`` None stands for what the key does best, the first that it lists. ``digest`` is the document's SHA-256
     where the key signs something else that stands for it, as most formats have it. ``is_seen`` says that the document
     itself was handed over; of another one only its digest is known, and what that is of, nobody here has seen.
+    ``mechanism`` is PKCS#11's name of the way that a program asked for, which the audit row tells.
     """
 
     algorithm: Algorithm | None
@@ -57,6 +58,7 @@ class SignatureRequest:
     format: str = "raw"
     digest: bytes | None = None
     is_seen: bool = True
+    mechanism: str = ""
 
     @property
     def shown(self) -> bytes:
@@ -269,7 +271,7 @@ class Consents(Part):
         """Forget who could read a card that left."""
         self._readable = {entry for entry in self._readable if entry[1] != card.id}
 
-    def client_shut_out(self, client: CallerKey, _reason: str) -> None:
+    def client_shut_out(self, client: CallerKey, _reason: str, _name: str) -> None:
         """Forget what the client could read: a page that is let in again asks again."""
         self._readable = {entry for entry in self._readable if not entry[0].is_of(client)}
 

@@ -64,8 +64,8 @@ class Part:
     def pin_refused(self, card: InsertedCard, caller: CallerKey, tries_left: int) -> None:
         """Note how many tries the card's PIN has left, where its caller got no further."""
 
-    def client_shut_out(self, client: CallerKey, reason: str) -> None:
-        """Forget a program or a page that was removed or locked out."""
+    def client_shut_out(self, client: CallerKey, reason: str, name: str) -> None:
+        """Forget a program or a page that was removed or locked out; ``name`` is what a person knows it by."""
 
     def client_let_in(self, client: Caller, act: str, consent: str | None) -> None:
         """Note a program that was paired or unlocked, or a page that was allowed."""
@@ -174,9 +174,9 @@ class Lifecycle(Part):
         """Tell every part."""
         self._tell(lambda part: part.pin_refused(card, caller, tries_left))
 
-    def client_shut_out(self, client: CallerKey, reason: str) -> None:
+    def client_shut_out(self, client: CallerKey, reason: str, name: str) -> None:
         """Tell every part."""
-        self._tell(lambda part: part.client_shut_out(client, reason))
+        self._tell(lambda part: part.client_shut_out(client, reason, name))
 
     def client_let_in(self, client: Caller, act: str, consent: str | None) -> None:
         """Tell every part."""

@@ -358,7 +358,8 @@ class Origins(Part):
     def _end(self, owner: CallerKey, key: str | None) -> None:
         """End what an origin has, or one key of it: passes, sessions and streams."""
         self.passes.end(owner, key)
-        self._lifecycle.client_shut_out(CallerKey(owner.uid, f"{owner.id} {key}") if key else owner, "origin_revoked")
+        ended = CallerKey(owner.uid, f"{owner.id} {key}") if key else owner
+        self._lifecycle.client_shut_out(ended, "origin_revoked", owner.id)
 
 
 def _page(origin: str, peer: Peer, key: str | None) -> Caller:

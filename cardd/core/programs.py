@@ -142,7 +142,7 @@ class Programs(Part):
                 self._save()
         finally:  # it is shut out at once, and until the next start where that cannot be written down
             for key in keys:
-                self._lifecycle.client_shut_out(key, "program_revoked")
+                self._lifecycle.client_shut_out(key, "program_revoked", path)
 
     # --- consents
 

@@ -270,7 +270,7 @@ class Sessions(Part):
         """End the card's sessions: the PIN that they hold would cost a try."""
         self.close_where(lambda session: session.card is card, "pin_changed")
 
-    def client_shut_out(self, client: CallerKey, reason: str) -> None:
+    def client_shut_out(self, client: CallerKey, reason: str, _name: str) -> None:
         """End the client's sessions."""
         self.close_where(lambda session: session.caller.key.is_of(client), reason)
 

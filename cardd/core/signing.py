@@ -243,12 +243,13 @@ class Signing:
 
     def _entry(self, session: Session, credential: Credential, request: SignatureRequest) -> AuditEntry:
         """The row of a signature, its consent still to be named."""
+        name = self._names.kept(request.document) if request.document else request.document
         return entry_of(
             session.caller,
             f"signature.{request.format}",
             session=session.id,
             digest=request.shown,
-            document=self._names.kept(request.document) if request.document else request.document,
+            document=f"{name or ''} {request.mechanism}".strip() if request.mechanism else name,
             certificate=credential.serial,
         )
 

@@ -61,11 +61,11 @@ class AuditTrail(Part):
         """Record that the person did not let a program or a page in."""
         self._record(replace(entry_of(client, act), outcome=Outcome.REFUSED, code=error.code))
 
-    def client_shut_out(self, client: CallerKey, reason: str) -> None:
+    def client_shut_out(self, client: CallerKey, reason: str, name: str) -> None:
         """Record that a program or a page was removed or locked out."""
         key = _digest(client.page_key)
         act = SHUT_OUT.get(reason, reason)
-        self._record(AuditEntry(act, Outcome.DONE, client.uid, client.client, digest=key.hex() if key else None))
+        self._record(AuditEntry(act, Outcome.DONE, client.uid, client.client, name, digest=key.hex() if key else None))
 
     def origins_listed(self, caller: Caller) -> None:
         """Record that somebody looked at the list of sites."""

@@ -183,6 +183,11 @@ SECRET = frozenset(
 class Mechanism(IntEnum):
     """What a key does (CKM_…)."""
 
+    @property
+    def shown(self) -> str:
+        """The name that the standard gives it."""
+        return f"CKM_{self.name}"
+
     RSA_PKCS = 0x1
     RSA_PKCS_PSS = 0xD
     SHA256_RSA_PKCS = 0x40

@@ -115,7 +115,7 @@ class ProgramLogins(Part):
         if place is not None:
             del self._logins[place]
 
-    def client_shut_out(self, client: CallerKey, _reason: str) -> None:
+    def client_shut_out(self, client: CallerKey, _reason: str, _name: str) -> None:
         """Close the PIN's dialog of a program that is shut out."""
         for (program, _), login in self._logins.items():
             if program == client and not login.task.done():

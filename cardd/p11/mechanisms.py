@@ -38,6 +38,7 @@ PSS_SHA256 = (Mechanism.SHA256, 2, 32)  # the hash, MGF1 with it, and salt as lo
 class Signing:
     """A mechanism that signs: what the key must be able to do, and the hash that it makes of what it is given."""
 
+    mechanism: Mechanism
     algorithm: Algorithm
     hash: str | None = None
     flags: MechanismFlag = SIGNS
@@ -49,14 +50,17 @@ class Signing:
 
 # in the order in which they are listed: some programs try the first one
 SIGNING = {
-    Mechanism.SHA256_RSA_PKCS: Signing(Algorithm.RS256, SHA256),
-    Mechanism.SHA384_RSA_PKCS: Signing(Algorithm.RS256, "sha384"),
-    Mechanism.SHA512_RSA_PKCS: Signing(Algorithm.RS256, "sha512"),
-    Mechanism.RSA_PKCS: Signing(Algorithm.RS256),
-    Mechanism.SHA256_RSA_PKCS_PSS: Signing(Algorithm.PS256, SHA256),
-    Mechanism.RSA_PKCS_PSS: Signing(Algorithm.PS256),
-    Mechanism.ECDSA_SHA256: Signing(Algorithm.ES256, SHA256, SIGNS | EC),
-    Mechanism.ECDSA: Signing(Algorithm.ES256, None, SIGNS | EC),
+    each.mechanism: each
+    for each in (
+        Signing(Mechanism.SHA256_RSA_PKCS, Algorithm.RS256, SHA256),
+        Signing(Mechanism.SHA384_RSA_PKCS, Algorithm.RS256, "sha384"),
+        Signing(Mechanism.SHA512_RSA_PKCS, Algorithm.RS256, "sha512"),
+        Signing(Mechanism.RSA_PKCS, Algorithm.RS256),
+        Signing(Mechanism.SHA256_RSA_PKCS_PSS, Algorithm.PS256, SHA256),
+        Signing(Mechanism.RSA_PKCS_PSS, Algorithm.PS256),
+        Signing(Mechanism.ECDSA_SHA256, Algorithm.ES256, SHA256, SIGNS | EC),
+        Signing(Mechanism.ECDSA, Algorithm.ES256, None, SIGNS | EC),
+    )
 }
 
 
@@ -117,6 +121,7 @@ class Seen(StrEnum):
 class ToSign:
     """What a program asks for: the digest that the key signs, what is seen of its content, and the server's name."""
 
+    mechanism: Mechanism
     algorithm: Algorithm
     hash: str
     digest: bytes
@@ -158,13 +163,13 @@ def to_sign(signing: Signing, data: bytes | Parts, key: KeyRef) -> ToSign:
             data.add(whole)
         digest, server = data.told()
         seen = Seen.DATA if server is None else Seen.HANDSHAKE
-        return ToSign(signing.algorithm, signing.hash, digest, seen, server or None)
+        return ToSign(signing.mechanism, signing.algorithm, signing.hash, digest, seen, server or None)
     if isinstance(data, Parts):
         raise Refused(Rv.FUNCTION_NOT_SUPPORTED)
     if signing.algorithm is not Algorithm.RS256:
         if len(data) != SIZES[SHA256]:
             raise Refused(Rv.DATA_LEN_RANGE)
-        return ToSign(signing.algorithm, SHA256, data, Seen.DIGEST)
+        return ToSign(signing.mechanism, signing.algorithm, SHA256, data, Seen.DIGEST)
     kind = next((name for name, prefix in PREFIXES.items() if data.startswith(prefix)), None)
     if kind is None or len(data) != len(PREFIXES[kind]) + SIZES[kind]:
         raise Refused(Rv.DATA_INVALID)
@@ -172,4 +177,4 @@ def to_sign(signing: Signing, data: bytes | Parts, key: KeyRef) -> ToSign:
         raise Refused(Rv.DATA_INVALID)
     # nobody needs SHA-1 to log in: a collision could make it another's handshake
     seen = Seen.DATA if kind == "sha1" else Seen.DIGEST
-    return ToSign(signing.algorithm, kind, data[len(PREFIXES[kind]) :], seen)
+    return ToSign(signing.mechanism, signing.algorithm, kind, data[len(PREFIXES[kind]) :], seen)

@@ -39,7 +39,7 @@ from cardd.errors import (
     SignatureInvalid,
 )
 from cardd.model import Caller, KeyPurpose, KeyRef, Message, shown
-from cardd.p11.cryptoki import Refused, Rv
+from cardd.p11.cryptoki import Mechanism, Refused, Rv
 from cardd.p11.logins import Keys
 from cardd.p11.mechanisms import SHA256, Seen, ToSign
 from cardd.ports import ProgramFile
@@ -118,12 +118,15 @@ class ProgramUses:
                 if wanted.hash != SHA256:
                     raise Refused(Rv.MECHANISM_INVALID)
                 session = await self._admitted(program, card, Wanted(ProgramRight.SIGN))
-                request = SignatureRequest(wanted.algorithm, Message(wanted.digest), DOCUMENT, is_seen=False)
+                by = wanted.mechanism.shown
+                request = SignatureRequest(
+                    wanted.algorithm, Message(wanted.digest), DOCUMENT, is_seen=False, mechanism=by
+                )
                 [signed] = await self._every.signing.sign(session, [request], None)
                 return signed.signature
             use = Wanted(RIGHTS[wanted.seen], wanted.server)
             session = await self._admitted(program, card, use)
-            act, about = f"program.{use.right.value}", use.server or wanted.seen.value
+            act, about = f"program.{use.right.value}", f"{use.server or wanted.seen.value} {wanted.mechanism.shown}"
             return await self._every.signing.lend(
                 session, wanted.authenticated, wanted.digest, act=act, about=about, told=use.told
             )
@@ -139,11 +142,9 @@ class ProgramUses:
                 return opened.decrypt(key, cryptogram)
 
             digest = hashlib.sha256(cryptogram).digest()
-            act = "program.decrypt"
+            act, about = "program.decrypt", f"cryptogram {Mechanism.RSA_PKCS.shown}"
             try:
-                return await self._every.signing.lend(
-                    session, decrypted, digest, act=act, about="cryptogram", told=use.told
-                )
+                return await self._every.signing.lend(session, decrypted, digest, act=act, about=about, told=use.told)
             except CardRefused as refusal:
                 raise Refused(Rv.ENCRYPTED_DATA_INVALID) from refusal
 

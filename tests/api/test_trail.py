@@ -51,7 +51,7 @@ async def test_a_program_that_is_locked_unlocked_and_removed_is_a_row_each(api: 
     assert (await api.call("DELETE", f"/v1/clients/{client}", via="unix")).status == 204
     for act in ("client.lock", "client.unlock", "client.remove"):
         [row] = await rows(api, act)
-        assert (row.caller, row.uid) == (client, api.uid)
+        assert (row.caller, row.caller_name, row.uid) == (client, SOFTWARE["name"], api.uid)
 
 
 async def test_a_page_that_the_person_allows_or_refuses_is_a_row(

@@ -28,7 +28,7 @@ class Told(Part):
     async def stop(self) -> None:
         self._told.append(f"{self._name} stops")
 
-    def client_shut_out(self, client: CallerKey, reason: str) -> None:
+    def client_shut_out(self, client: CallerKey, reason: str, name: str) -> None:
         self._told.append(f"{self._name} hears of {client.id}")
 
 
@@ -38,7 +38,7 @@ class Broken(Part):
     async def stop(self) -> None:
         raise RuntimeError
 
-    def client_shut_out(self, client: CallerKey, reason: str) -> None:
+    def client_shut_out(self, client: CallerKey, reason: str, name: str) -> None:
         raise RuntimeError
 
 
@@ -94,7 +94,7 @@ async def test_a_part_that_fails_keeps_no_other_from_hearing(caplog: pytest.LogC
     told: list[str] = []
     lifecycle = Lifecycle()
     lifecycle.join(Told("first", told), Broken(), Told("last", told))
-    lifecycle.client_shut_out(CallerKey(1000, "lps-1"), "client_removed")
+    lifecycle.client_shut_out(CallerKey(1000, "lps-1"), "client_removed", "LPS")
     assert told == ["first hears of lps-1", "last hears of lps-1"]
     assert "Broken failed to hear" in caplog.text
 

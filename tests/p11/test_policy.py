@@ -62,9 +62,9 @@ async def test_the_dialog_says_what_is_asked_and_of_which_server(inside: Inside)
     rows = [(row.action, row.document) for row in inside.audit.entries if row.action.startswith("program.")]
     assert rows == [
         ("program.allow", None),
-        ("program.tls", "portail.example"),
+        ("program.tls", "portail.example CKM_SHA256_RSA_PKCS"),
         ("program.allow", None),
-        ("program.data", "data"),
+        ("program.data", "data CKM_SHA256_RSA_PKCS"),
     ]
 
 
@@ -161,6 +161,8 @@ async def test_a_program_that_is_shut_out_has_no_login_any_more(inside: Inside) 
     await client.signed()
     inside.parts.programs.revoke(BROWSER, inside.uid)
 
+    await eventually(lambda: inside.audit.entries[-1].action == "program.revoke")
+    assert inside.audit.entries[-1].caller_name == BROWSER
     assert inside.parts.sessions.of(inside.uid) == []
     assert inside.parts.programs.standings(inside.uid) == []
     with pytest.raises(ProgramNotFound):
@@ -197,6 +199,8 @@ async def test_the_signature_key_asks_each_time_and_shows_the_digest(inside: Ins
     assert inside.person.topics() == ["program", "sign", "sign"]
     assert "program_sign" in inside.person.questions[0].params
     assert "unseen" in inside.person.questions[1].params
+    signed = next(row for row in inside.audit.entries if row.action == "signature.raw")
+    assert (signed.caller_name, signed.document) == (BROWSER, "PKCS#11 CKM_SHA256_RSA_PKCS")
     assert inside.person.questions[1].params["client"] == BROWSER
     inside.person.choice = Choice.NO
     with pytest.raises(Failed, match="FUNCTION_REJECTED"):

@@ -204,6 +204,9 @@ def test_cardctl_lists_the_programs_and_shuts_one_out(shared: Desk, tmp_path: Pa
     assert "signer et déchiffrer des données" in user.ok("programs", "list", "--lang", "fr")
     user.ok("programs", "revoke", "/usr/bin/pkcs11-tool")
     assert "/usr/bin/pkcs11-tool" not in user.ok("programs")
+    told = user.ok("audit", "tail", "-n", "20", "--directory", shared.station.directory / "state/audit").splitlines()
+    assert any("program.data" in row and "/usr/bin/pkcs11-tool" in row and "CKM_" in row for row in told)
+    assert told[-1].split()[3:] == ["program.revoke", "done", "/usr/bin/pkcs11-tool"]
     assert user.run("programs", "revoke", "/usr/bin/pkcs11-tool").err.startswith("No such program")
 
 
