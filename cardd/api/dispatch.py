@@ -102,6 +102,8 @@ class Dispatcher:
         except Exception:  # the journal gets the traceback, the caller a problem
             log.exception("a handler failed")
             fault = InternalError()
+        if isinstance(fault, InternalError) and (request := current()):
+            fault = InternalError(request=request.id)
         return problem(fault, http.headers.get("Accept-Language", "")), fault
 
     async def close(self) -> None:

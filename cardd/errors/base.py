@@ -98,10 +98,12 @@ class InternalError(CarddError):
     title = N_("Internal error")
     detail = N_("cardd met an unexpected fault, and gave no result.")
     remedy = N_(
-        "Try again. If it comes back, give support the time of the error: the details are in the service's journal."
+        "Try again. If it comes back, give support the time of the error and the name of the request ({request}): the "
+        "details are in the service's journal."
     )
 
     why: str = ""
+    request: str = "–"
 
 
 def every_error() -> Iterator[type[CarddError]]:

@@ -70,6 +70,7 @@ async def test_a_fault_of_ours_is_told_without_its_inside_and_logged(
     with caplog.at_level(logging.DEBUG):
         got = await api.call("GET", "/v1/cards", bearer=secret, headers={"Origin": PAGE})
     assert (got.status, got.code) == (500, "internal")
+    assert got.headers["X-Request-ID"] in got.text("remedy")  # by which the journal's lines are found
     assert got.headers["Access-Control-Allow-Origin"] == PAGE
     assert b"inside" not in got.raw
     assert "RuntimeError: inside" in caplog.text
