@@ -1,4 +1,4 @@
-// cardd from a web page; what and why: cardd.d.ts, docs/webps.md
+// cardd from a web page: see cardd.d.ts, docs/webps.md
 
 const BASES = ["http://127.0.0.1:17463", "http://localhost:17463"];
 const PERMISSION = "loopback-network";
