@@ -8,6 +8,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
+from cardd.system.audit_file import AuditReader
 from tests.integration.workstation import Session, Workstation, wait_until
 from tests.rig.simulator import simulated_card
 
@@ -58,9 +59,12 @@ def test_two_hundred_reloads_with_open_sessions_lose_no_request(workstation: Wor
 def test_what_cannot_be_used_changes_nothing_and_what_waits_for_a_restart_is_told(workstation: Workstation) -> None:
     reloaded = Reloaded(workstation)
     reloaded.take("[session]\nidel = 5\n", "the configuration is not taken")
-    assert workstation.local("/v1/status")["state"] == "ready"
+    workstation.wait_for_state("ready")
     reloaded.take("[web]\nbrowsers = ['any']\n[session]\nidle = 60\n", "these settings want a restart: web.browsers")
     reloaded.take("[session]\nidle = 70\n", "the configuration is taken: session.idle")
     log = Path(workstation.daemon.log).read_text()
+    rows = AuditReader(workstation.daemon.state / "audit").tail(20)
+    changes = [row.entry.document for row in rows if row.entry.action == "config.change"]
+    assert changes[1:] == ["session.idle"] * 2, "what waits for the restart has not changed yet"
     assert "idel" in log
     assert "Traceback" not in log

@@ -137,11 +137,14 @@ def test_a_program_stays_paired_when_the_daemon_is_killed_and_its_session_does_n
     with workstation.card(card):
         old = workstation.log_in(lps)
         old.sign()
+        resets, asked = card.resets, card.count
         os.kill(workstation.daemon.pid, signal.SIGKILL)
         workstation.daemon.kill()
+        wait_until(lambda: card.resets > resets)  # pcscd ends the transaction, and the login with it
         workstation.daemon.start()
-        again = workstation.lps(lps.credential)
         workstation.wait_for_cards(1)
+        assert card.count == asked, "a restart has no PIN to send, and asks the card nothing"
+        again = workstation.lps(lps.credential)
         problem(401, "session.unknown", workstation.lps(old.lps.credential).call("GET", old.path))
         opened = expect(201, again.call("POST", "/v1/sessions", {"method": "cpx"}))
         assert text(opened, "id") != old.id
