@@ -74,6 +74,7 @@ class LocalAudit(Part):
         self._config = config
         self._secrets = secrets
         self._background = Background()
+        self._turn = asyncio.Lock()  # each compares with what the one before has kept
         second = config.state.directory / SECOND
         custody = Custody(second, goes_on=config.audit.broken == "record", told=told)
         self.log = SqliteAuditLog(config.audit.directory, clock, custody)
@@ -94,31 +95,39 @@ class LocalAudit(Part):
 
     async def watch(self) -> None:
         """Open the log, in the background."""
-        self._background.start(self._open())
+        self._background.start(self._open(self._config))
 
     async def stop(self) -> None:
         """Close the log."""
         await self._background.settle()  # a daemon that is stopped as soon as it has started
         await self.log.close()
 
-    async def _open(self) -> None:
+    async def _open(self, config: Config) -> None:
         """Tell at once, and not with the first signature, that the log is not as it was left."""
         found: AuditUnavailable | StateUnavailable | None = None
-        try:
-            await self.log.open()
-        except (AuditUnavailable, StateUnavailable) as broken:
-            found = broken
+        async with self._turn:
+            try:
+                await self.log.open()
+            except (AuditUnavailable, StateUnavailable) as broken:
+                found = broken
+            if found is None:
+                await self._record(config)
         if found is not None:
             told = found.told("en")
             log.error("%s: %s %s", Plain(found.code), told.detail, told.remedy)
-            return
-        store = FileStore(self._config.state.directory)
-        await ChangedSettings(self._config, store, Pseudonyms(store)).record(self.log)
 
     def reconfigured(self, config: Config) -> None:
-        """Give what changed a row."""
-        store, self._config = FileStore(config.state.directory), config
-        self._background.start(ChangedSettings(config, store, Pseudonyms(store)).record(self.log))
+        """Give what changed a row, after those of the start and of the reloads before."""
+
+        async def record() -> None:
+            async with self._turn:
+                await self._record(config)
+
+        self._background.start(record())
+
+    async def _record(self, config: Config) -> None:
+        store = FileStore(config.state.directory)
+        await ChangedSettings(config, store, Pseudonyms(store)).record(self.log)
 
 
 class Agents(Part):
