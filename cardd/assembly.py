@@ -160,6 +160,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
             listen=outside.listen_p11,
             peer_of=outside.program_peer_of,
             has_left=outside.has_left,
+            events=core.events,
             observer=core.observer,
             handover=outside.handover,
             descriptors=outside.descriptors,

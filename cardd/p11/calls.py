@@ -19,13 +19,14 @@ class Of(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One function: the signatures are those of its request and of its answer."""
+    """One function: the signatures are those of its request and of its answer; one that ``lasts`` waits for no work."""
 
     number: int
     name: str
     request: bytes
     answer: bytes
     of: Of
+    lasts: bool = False
 
 
 CALLS = {
@@ -58,6 +59,6 @@ CALLS = {
         Call(45, "sign_final", b"ufy", b"ay", Of.SESSION),
         Call(63, "seed_random", b"uay", b"", Of.SESSION),
         Call(64, "generate_random", b"ufy", b"ay", Of.SESSION),
-        Call(65, "wait_for_slot_event", b"u", b"u", Of.NOTHING),
+        Call(65, "wait_for_slot_event", b"u", b"u", Of.NOTHING, lasts=True),
     )
 }

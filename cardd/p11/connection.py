@@ -221,7 +221,7 @@ class Connection(asyncio.BufferedProtocol):
         if session is not None:
             self._in_order[session] = deque()
         self._unanswered += 1
-        asked = Asked(self._server.observer, name=f"PKCS#11 {call.name}")
+        asked = Asked(self._server.observer, name=f"PKCS#11 {call.name}", lasts=call.lasts)
         with waited_for_by(self.presence), working_on(asked):
             self._running.start(self._wait(tag, call, session, answer))
 

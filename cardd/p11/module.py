@@ -6,6 +6,7 @@ dialog, and without a card that has been read before being touched. Nothing can 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from itertools import count
 from cardd import __version__
 from cardd.core.inserted_card import InsertedCard
 from cardd.model import Caller, KeyRef
+from cardd.p11.changes import SlotChanges
 from cardd.p11.cryptoki import Refused, Rv, SessionFlag, SlotFlag, TokenFlag, UserType
 from cardd.p11.mechanisms import Parts, Signing, ensure_decrypting, mechanisms_of, signing_by, to_sign
 from cardd.p11.objects import require_key
@@ -30,6 +32,8 @@ CRYPTOKI = (2, 40)
 MANUFACTURER = "cardd"
 UNKNOWN = 0xFFFFFFFFFFFFFFFF  # CK_UNAVAILABLE_INFORMATION
 DONT_BLOCK = 1
+# seconds: the client ends its process where C_Finalize is answered before another thread has left its own call
+ANSWERS_TAKEN = 0.05
 TOKEN_FLAGS = (
     TokenFlag.RNG
     | TokenFlag.WRITE_PROTECTED
@@ -75,6 +79,7 @@ class Module:
     program: Caller
     tokens: Tokens
     uses: ProgramUses
+    changes: SlotChanges
     _is_initialized: bool = False
     _sessions: dict[int, OpenSession] = field(default_factory=dict)
     _handles: count[int] = field(default_factory=lambda: count(1))
@@ -96,11 +101,17 @@ class Module:
         if self._is_initialized:
             raise Refused(Rv.CRYPTOKI_ALREADY_INITIALIZED)
         self._is_initialized = True
+        self.changes.begin()
         return b""
 
-    def finalize(self, _call: Reader) -> bytes:
-        """C_Finalize."""
+    def finalize(self, _call: Reader) -> Answer:
+        """C_Finalize: calls that wait are answered before, and p11-kit's client is given the time to take that."""
+        is_waiting = self.changes.is_waiting
         self.end()
+        return self._finalized() if is_waiting else b""
+
+    async def _finalized(self) -> bytes:
+        await asyncio.sleep(ANSWERS_TAKEN)
         return b""
 
     @property
@@ -114,12 +125,14 @@ class Module:
         No session that it opens from now on has a handle that it may still use for one of before.
         """
         self._is_initialized = True
+        self.changes.begin()
         self._handles = count(1 + secrets.randbelow(HANDLES))
 
     def end(self) -> None:
         """End all that the program has opened."""
         self._is_initialized = False
         self._sessions.clear()
+        self.changes.end()
         self.uses.end()
 
     def get_info(self, _call: Reader) -> bytes:
@@ -127,9 +140,17 @@ class Module:
         library = padded("Health professionals' cards", 32)
         return b"".join((version(*CRYPTOKI), padded(MANUFACTURER, 32), ulong(0), library, _own_version()))
 
-    def wait_for_slot_event(self, call: Reader) -> bytes:
-        """C_WaitForSlotEvent: programs look at the slots instead, since one that ends while it waits would crash."""
-        raise Refused(Rv.NO_EVENT if call.ulong() & DONT_BLOCK else Rv.FUNCTION_NOT_SUPPORTED)
+    def wait_for_slot_event(self, call: Reader) -> Answer:
+        """C_WaitForSlotEvent."""
+        slot = self.changes.next()
+        if slot is not None:
+            return ulong(slot)
+        if call.ulong() & DONT_BLOCK:
+            raise Refused(Rv.NO_EVENT)
+        return self._slot_event()
+
+    async def _slot_event(self) -> bytes:
+        return ulong(await self.changes.wait())
 
     # --- slots and tokens
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cardd.core.events import EventBus
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.lifecycle import Part
 from cardd.core.observer import Observer
@@ -56,12 +57,14 @@ class P11Server(Part):
         listen: Listen,
         peer_of: PeerOf,
         has_left: HasLeft,
+        events: EventBus,
         observer: Observer,
         handover: Handover,
         descriptors: int,
     ) -> None:
         self.has_left = has_left
         self.observer = observer
+        self._events = events
         self._handover = handover
         self._readers = readers
         self._keys = keys
@@ -92,6 +95,10 @@ class P11Server(Part):
         """Accept nothing more; programs go on with the next daemon, or are hung up on."""
         for server in self._servers:
             server.close()
+        for connection in self._connections:
+            if connection.module:
+                connection.module.changes.renew()
+        await asyncio.sleep(0)  # those that wait are answered: no call is left that would end the connection
         for connection, peer in tuple(self._connections.items()):
             connection.hand_over(partial(self._keep, peer.process))
 
@@ -154,7 +161,8 @@ class P11Server(Part):
             del self._of_process[peer.uid, peer.pid]
 
     def _module(self, peer: Peer, presence: Presence) -> Module:
-        from cardd.p11.module import Module  # noqa: PLC0415 - with the first program
+        from cardd.p11.changes import SlotChanges  # noqa: PLC0415 - with the first program
+        from cardd.p11.module import Module  # noqa: PLC0415
         from cardd.p11.tokens import Tokens  # noqa: PLC0415
         from cardd.p11.uses import ProgramUses  # noqa: PLC0415
 
@@ -162,7 +170,8 @@ class P11Server(Part):
             self._tokens = Tokens(self._readers, self._above)
         name = f"local:{peer.uid}"  # until it uses a key
         program = Caller(CallerKind.LOCAL, name, name, f"urn:cardd:{name}", peer)
-        return Module(program, self._tokens, ProgramUses(self._keys, program, presence))
+        changes = SlotChanges(program, self._tokens, self._events)
+        return Module(program, self._tokens, ProgramUses(self._keys, program, presence), changes)
 
     def _protocol(self, resumes: str | None = None) -> asyncio.BufferedProtocol:
         from cardd.p11.connection import Connection  # noqa: PLC0415 - with the first program
