@@ -348,6 +348,11 @@ def test_the_page_on_the_configuration_has_every_key_as_it_is_declared() -> None
     assert page.endswith(f"\n| key | kind | default | meaning |\n|---|---|---|---|\n{rows}")
 
 
+def test_the_page_on_the_configuration_lists_what_a_reload_takes() -> None:
+    page = " ".join((ROOT / "docs/configuration.md").read_text().split())
+    assert f"for open sessions too: {', '.join(f'`{key.name}`' for key in keys() if key.live)}. " in page
+
+
 def test_a_list_that_may_not_be_empty_says_what_belongs_into_it() -> None:
     error = refusal("[upstreams.a]\nurl = 'https://a.example'\npaths = []")
     assert (error.params["why"], error.params["expected"]) == ("path", "[/…]")
