@@ -315,6 +315,7 @@ def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, p
         programs=core.programs,
         pages=Pages(outside.browsers, audit),
         status_pages=StatusPages(clock),
+        dialogs=core.dialogs,
         consents=core.consents,
         signing=signing,
         pin_life=PinLife(core.dialogs, core.pins, audit, core.lifecycle),

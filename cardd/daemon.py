@@ -350,6 +350,7 @@ class Daemon:
     def _desktops_changed(self, desktops: Desktops | None) -> None:
         """Rule 12: the readers belong to whoever sits at the machine now; each desktop has an agent."""
         self._agents.desktops.changed(desktops)
+        self.parts.dialogs.away = desktops.away if desktops else frozenset()
         self.parts.readers.owners.seated(desktops.seated if desktops else None)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cardd.core.attempts import Attempts
 from cardd.core.clients import Clients
 from cardd.core.consents import Consents
+from cardd.core.dialog_lines import DialogLines
 from cardd.core.events import EventBus
 from cardd.core.leases import Leases
 from cardd.core.lifecycle import Lifecycle
@@ -60,6 +61,7 @@ class Parts:
     programs: Programs
     pages: Pages
     status_pages: StatusPages
+    dialogs: DialogLines
     consents: Consents
     signing: Signing
     documents: DocumentSigning

@@ -32,6 +32,7 @@ from cardd.errors import (
     PinTimeout,
     PromptBusy,
     RefusedTooOften,
+    SessionLocked,
 )
 from cardd.model import Caller, CallerKey, Choice, Event, PinQuestion, Question
 from cardd.ports import AuditLog, Clock, Prompter
@@ -44,7 +45,18 @@ WITHOUT_ROW = {"certificates", "ecps", "ecps_active", "ecps_browser", "origin", 
 OF_LOGINS = {"card", "ecps", "ecps_active", "ecps_browser", "last_try", "login", "situation"}
 
 
+_only_who_is_there: ContextVar[bool] = ContextVar("only_who_is_there", default=False)
 _language: ContextVar[str | None] = ContextVar("language", default=None)
+
+
+@contextmanager
+def asking_only_who_is_there() -> Iterator[None]:
+    """Have nothing asked behind a locked screen, for what is done inside, and for tasks that begin there."""
+    token = _only_who_is_there.set(True)
+    try:
+        yield
+    finally:
+        _only_who_is_there.reset(token)
 
 
 @contextmanager
@@ -154,6 +166,7 @@ class DialogLines(Part):
         self._refusals = Refusals(clock, rules)
         self._lines: defaultdict[int, _Line] = defaultdict(_Line)
         self._tickets = count(1)
+        self.away: frozenset[int] = frozenset()  # the users whose screens are locked
 
     def reconfigured(self, config: Config) -> None:
         """Count refusals by the new numbers."""
@@ -233,8 +246,10 @@ class DialogLines(Part):
     ) -> AsyncIterator[_Place]:
         """Have the person to oneself; count it where that comes to nothing."""
         caller = caller_of(question)
+        self._ensure_there(question.uid)
         self._refusals.check(caller)
         async with self._place(question) as place:
+            self._ensure_there(question.uid)
             self._refusals.check(caller)  # what was asked before this may have been refused
             if question.topic not in WITHOUT_ROW:
                 await ensure_recordable(self._audit)
@@ -252,6 +267,11 @@ class DialogLines(Part):
                 raise
             finally:
                 self._publish("prompt.closed", question)
+
+    def _ensure_there(self, uid: int) -> None:
+        """Raises SessionLocked where the person's screen is locked, and whoever asks asks only who is there."""
+        if _only_who_is_there.get() and uid in self.away:
+            raise SessionLocked
 
     @asynccontextmanager
     async def _place(self, question: Question) -> AsyncIterator[_Place]:

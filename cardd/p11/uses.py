@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cardd.core.consents import SignatureRequest
+from cardd.core.dialog_lines import asking_only_who_is_there
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.presence import Presence
 from cardd.core.programs import ProgramRight, Wanted, program_id, unseen_id
@@ -176,8 +177,9 @@ class ProgramUses:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Tell a failure as PKCS#11 does. Raises Refused."""
+    """Tell a failure as PKCS#11 does, and ask for nothing behind a locked screen. Raises Refused."""
     try:
-        yield
+        with asking_only_who_is_there():
+            yield
     except CarddError as error:
         raise Refused(next((rv for kinds, rv in ANSWERS if isinstance(error, kinds)), Rv.FUNCTION_FAILED)) from error

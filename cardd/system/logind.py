@@ -40,13 +40,21 @@ class Desktops:
     """Who is at the machine: the users of active local sessions, and the graphical sessions, each with its user.
 
     ``shown`` are those sessions that are on a seat's screen and not locked; ``main`` is the one of each user to which
-    whatever belongs to no single session counts, such as what the user's own service manager starts.
+    whatever belongs to no single session counts, such as what the user's own service manager starts. ``locked`` are
+    those that are locked, as far as what locks them tells logind.
     """
 
     seated: frozenset[int] = frozenset()
     sessions: Mapping[str, int] = field(default_factory=dict)
     shown: frozenset[str] = frozenset()
     main: Mapping[int, str] = field(default_factory=dict)
+    locked: frozenset[str] = frozenset()
+
+    @property
+    def away(self) -> frozenset[int]:
+        """The users whose graphical sessions are all locked."""
+        opened = {uid for session, uid in self.sessions.items() if session not in self.locked}
+        return frozenset(self.sessions.values()) - opened
 
 
 Notify = Callable[[DesktopEvent, int | None], None]

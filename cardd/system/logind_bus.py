@@ -183,10 +183,13 @@ class LogindBus:
         main: dict[int, str] = {}
         seated: set[int] = set()
         shown: set[str] = set()
+        locked: set[str] = set()
         for identifier, uid, _, _, path in await self._call(LOGIND, MANAGER_PATH, MANAGER, "ListSessions"):
             with contextlib.suppress(DBusError):  # it ended meanwhile, and that will be told
                 if await self._is_desktop(path):
                     sessions[identifier] = uid
+                    if await self._property(path, "LockedHint"):
+                        locked.add(identifier)
         for _, seat in await self._call(LOGIND, MANAGER_PATH, MANAGER, "ListSeats"):
             with contextlib.suppress(DBusError):
                 identifier, path = await self._property(seat, "ActiveSession", SEAT)
@@ -200,7 +203,7 @@ class LogindBus:
                 display, _ = await self._property(user, "Display", USER)
                 if display in sessions:
                     main[uid] = display
-        return Desktops(frozenset(seated), sessions, frozenset(shown), main)
+        return Desktops(frozenset(seated), sessions, frozenset(shown), main, frozenset(locked))
 
     async def _is_desktop(self, session: str) -> bool:
         return await self._property(session, "Type") in GRAPHICAL and await self._is_persons(session)

@@ -53,6 +53,44 @@ async def test_a_locked_screen_ends_the_login(inside: Inside) -> None:
     assert inside.dialogs == ["program", "login", "login"]
 
 
+async def test_nothing_is_asked_behind_a_locked_screen_and_nothing_counts_as_refused(inside: Inside) -> None:
+    client = await inside.client()
+    inside.parts.dialogs.away = frozenset({inside.uid})
+    for label in (b"CPS_PRIV_AUT", b"CPS_PRIV_SIG", b"CPS_PRIV_AUT", b"CPS_PRIV_AUT"):
+        with pytest.raises(Failed, match="USER_NOT_LOGGED_IN"):
+            await client.signed(b"data", label)
+    with pytest.raises(Failed, match="USER_NOT_LOGGED_IN"):
+        await log_in(client, await client.session())
+    assert inside.dialogs == []
+    inside.parts.dialogs.away = frozenset()
+    await client.signed()
+    assert inside.dialogs == ["program", "login"]
+
+    inside.parts.sessions.lock_where(lambda _: True)
+    inside.parts.dialogs.away = frozenset({inside.uid})
+    with pytest.raises(Failed, match="USER_NOT_LOGGED_IN"):
+        await client.signed()
+    assert len(await client.find(await client.session())) == 6
+    assert inside.dialogs == ["program", "login"]
+
+
+async def test_what_waits_for_its_turn_is_not_asked_once_the_screen_is_locked(inside: Inside) -> None:
+    inside.person.attentive.clear()
+    first, second = await inside.client(), await inside.client("/usr/bin/other")
+    asked = asyncio.ensure_future(first.signed())
+    await eventually(lambda: inside.person.open == ["program"])
+    waiting = asyncio.ensure_future(second.signed())
+    await soon()
+    inside.parts.dialogs.away = frozenset({inside.uid})
+    inside.person.attentive.set()
+
+    with pytest.raises(Failed, match="USER_NOT_LOGGED_IN"):
+        await waiting
+    with pytest.raises(Failed, match="USER_NOT_LOGGED_IN"):
+        await asked  # its PIN
+    assert inside.dialogs == ["program"]
+
+
 async def test_idleness_ends_the_login_and_use_puts_it_off(inside: Inside) -> None:
     client = await inside.client()
     await client.signed()

@@ -74,6 +74,19 @@ async def test_a_switch_of_users_is_told(logind: SimulatedLogind, seated: Seated
     await seated.has()
 
 
+async def test_a_user_is_away_whose_desktops_are_all_locked(logind: SimulatedLogind, seated: Seated) -> None:
+    await seated.has(DOCTOR)
+    await logind.log_in("3", DOCTOR)
+    await logind.hint("1", locked=True)
+    await eventually(lambda: seated.told[-1] is not None and seated.told[-1].locked == {"1"})
+    assert seated.told[-1] is not None
+    assert seated.told[-1].away == frozenset()
+    await logind.hint("3", locked=True)
+    await eventually(lambda: seated.told[-1] is not None and seated.told[-1].away == {DOCTOR})
+    await logind.hint("1", locked=False)
+    await eventually(lambda: seated.told[-1] is not None and not seated.told[-1].away)
+
+
 async def test_a_greeter_is_nobody(logind: SimulatedLogind, seated: Seated) -> None:
     await seated.has(DOCTOR)
     logind.sessions["9"], logind.greeters = 117, {"9"}
