@@ -1,6 +1,7 @@
 """Who is at the other end of a connection: the OS user always, the process where the system tells.
 
-Rule 6 rests on this. On a Unix socket the kernel keeps the credentials of the moment of connecting. On TCP the
+Rule 6 rests on this. On a Unix socket the kernel keeps the credentials of the moment of connecting, and the process
+itself (a pidfd): what is read of its number counts only while that process lives. On TCP the
 connecting socket is looked up; it belongs to the user who made it, whoever holds it now. The kernel is asked for
 exactly that socket (netlink sock_diag, as ``ss`` does); where the kernel has no such module, tcp and tcp6 of /proc
 tell. Only a socket that a process still holds (inode not 0) counts, an established one or one that has said all and
@@ -9,6 +10,7 @@ listens: a socket that its process has left shows user 0 in both, and must never
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -16,12 +18,15 @@ import struct
 import sys
 from asyncio.trsock import TransportSocket
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 from cardd.model import Peer
+
+T = TypeVar("T")
 
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
@@ -45,7 +50,8 @@ _ATTRIBUTE, _INODE = struct.Struct("=HH"), struct.Struct("=I")
 SHOW_PEER, PEER = 0x4, 2
 _MAPPED = bytes(10) + b"\xff\xff"
 
-_CREDENTIALS = struct.Struct("=iII")
+_CREDENTIALS, _DESCRIPTOR = struct.Struct("=iII"), struct.Struct("=i")
+SO_PEERPIDFD = 77  # asm-generic/socket.h, Linux 6.5
 PROC = Path("/proc")
 
 _unseen = count(1)
@@ -168,7 +174,9 @@ def program_peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
     peer = outer_peer_of(connection)
     if peer is None or peer.pid is None:
         return None
-    return replace(peer, process=_process(peer.pid), file=_file(peer.pid), socket=_other_end(connection))
+    pid = peer.pid
+    process, file = _seen(connection, pid, lambda: (_process(pid), _file(pid))) or (_no_process(pid), None)
+    return replace(peer, process=process, file=file, socket=_other_end(connection))
 
 
 def _file(pid: int) -> tuple[int, int] | None:
@@ -186,8 +194,39 @@ def _process(pid: int) -> str:
         # the program's name stands in parentheses and may hold any character; the beginning is the 20th after it
         began = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[19].decode()
     except (OSError, IndexError):  # it has gone, or may not be seen: each of its connections is one of its own
-        return f"{pid}?{next(_unseen)}"
+        return _no_process(pid)
     return f"{pid}.{began}"
+
+
+def _no_process(pid: int) -> str:
+    return f"{pid}?{next(_unseen)}"
+
+
+def _seen(connection: socket.socket | TransportSocket, pid: int, look: Callable[[], T]) -> T | None:
+    """Return what is seen of the process that connected; None where it has ended: its number may be another's."""
+    try:
+        process = _pidfd(connection, pid)
+    except OSError:
+        return None
+    try:
+        found = look()
+        ended = select.poll()
+        ended.register(process, select.POLLIN)
+        return None if ended.poll(0) else found
+    finally:
+        os.close(process)
+
+
+def _pidfd(connection: socket.socket | TransportSocket, pid: int) -> int:
+    """Return a pidfd of the process that connected. Raises OSError where that has ended."""
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, _DESCRIPTOR.size)
+    except OSError as error:
+        if error.errno != errno.ENOPROTOOPT:
+            raise
+        return os.pidfd_open(pid)  # before Linux 6.5: whoever has the number now
+    found: int = _DESCRIPTOR.unpack(raw)[0]
+    return found
 
 
 def _other_end(connection: socket.socket | TransportSocket) -> int | None:
@@ -286,8 +325,13 @@ def _unix_peer(connection: socket.socket | TransportSocket) -> Peer | None:
     pid, uid, _ = _CREDENTIALS.unpack(raw)
     if pid <= 0:  # from outside our process namespace, or not connected at all
         return None
-    program = program_of(pid)
-    return Peer(uid, pid, program, is_cardctl=calls_itself_cardctl(pid, program))
+
+    def look() -> tuple[str | None, bool]:
+        program = program_of(pid)
+        return program, calls_itself_cardctl(pid, program)
+
+    program, is_cardctl = _seen(connection, pid, look) or (None, False)
+    return Peer(uid, pid, program, is_cardctl=is_cardctl)
 
 
 def _tcp_peer(connection: socket.socket | TransportSocket) -> Peer | None:

@@ -118,6 +118,33 @@ def test_a_unix_peer_of_our_own_is_known_by_user_process_and_program(unix_listen
         assert peer_of(accepted) == Peer(os.geteuid(), pid, str(Path(sys.executable).resolve()))
 
 
+def test_a_process_that_has_the_peers_number_by_now_is_not_taken_for_it(unix_listener: socket.socket) -> None:
+    last = Path("/proc/sys/kernel/ns_last_pid")
+    if not os.access(last, os.W_OK):
+        pytest.skip("not root")
+    leaving = "connection.connect(sys.argv[1])\nif os.fork():\n    os._exit(0)\nsys.stdin.read()"
+    made = f"import os, socket, sys\nconnection = socket.socket(socket.AF_UNIX)\n{leaving}"
+    for _ in range(50):
+        left = subprocess.Popen([sys.executable, "-c", made, unix_listener.getsockname()], stdin=subprocess.PIPE)
+        left.wait(10)
+        before = last.read_text()
+        last.write_text(str(left.pid - 1))
+        with subprocess.Popen(["sleep", "30"]) as other:
+            last.write_text(before)
+            connection, _ = unix_listener.accept()
+            with connection:
+                found = peer_of(connection)
+            other.kill()
+        assert left.stdin is not None
+        left.stdin.close()  # ends the child that has kept the connection
+        if other.pid == left.pid:
+            break
+    else:
+        pytest.skip("the number went to another one")
+
+    assert found == Peer(os.geteuid(), left.pid, program=None)
+
+
 def test_a_process_that_this_one_started_is_nobody(listener: socket.socket, unix_listener: socket.socket) -> None:
     for server in (listener, unix_listener):
         with connected(server) as (accepted, _):
