@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from cardd.config import Config, SessionRules
 from cardd.errors import PinTimeout
-from cardd.model import Choice
+from cardd.model import CallerKey, Choice
+from cardd.request import Where
 from tests.api.relayed import Relayed, Site, Start, behind_nginx, raw_head, talking, upstream
 from tests.api.workbench import PIN, Workbench
 from tests.rig.middleman import middleman
@@ -24,11 +25,18 @@ from tests.rig.waiting import eventually
 
 
 async def test_nginx_knows_the_professional_by_the_card(relayed: Relayed) -> None:
+    steps = relayed.api.parts.trace.follow(CallerKey(0, "support"))
     got = await relayed.call("GET", "/who")
     assert (got.status, got.headers["Cardd-Upstream"]) == (200, "dmp")
     assert "SIMULATION" in got.raw.decode()
     assert got.raw.decode().split("|")[1] == "TLSv1.2"
     assert relayed.nginx.log(1)[0].startswith("SUCCESS")
+    request, told = got.headers["X-Request-ID"], [await steps.next()]
+    while told[-1] and told[-1].type != "relay":
+        told.append(await steps.next())
+    ours = [event for event in told if event and event.data.get("request") == request]
+    assert {"dialog", "exchange", "relay"} <= {event.type for event in ours}  # the handshake's signature among them
+    assert relayed.api.parts.observer.counts.seconds[Where.NETWORK] > 0
 
 
 async def test_a_thousand_requests_cost_one_signature_one_consent_and_one_row(relayed: Relayed) -> None:
