@@ -47,6 +47,7 @@ within() {
         mount -t proc proc "$folder/proc"
         mount -t tmpfs -o mode=755 tmpfs "$folder/run"
         mount -t tmpfs -o mode=1777 tmpfs "$folder/dev/shm"
+        mount -t devpts -o newinstance,ptmxmode=666 devpts "$folder/dev/pts"
         exec chroot "$folder" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
             DEBIAN_FRONTEND=noninteractive SOURCE_DATE_EPOCH="$EPOCH" ${PIP_CERT:+PIP_CERT=$PIP_CERT} "$@"
     ' sh "$folder" "$@"
