@@ -47,6 +47,7 @@ MOMENT, GRACE = 0.1, 1.0  # seconds that a pinentry has to end by itself, and wh
 ATTEMPTS_MAX = 10  # at typing what can be a PIN; a program that types for ever is no person
 GRAPHICAL = ("pinentry-gnome3", "pinentry-qt", "pinentry-gtk-2", "pinentry-x11")
 TEXTUAL = ("pinentry-curses", "pinentry-tty")
+X_ALONE = ("pinentry-gtk-2", "pinentry-x11")  # know no Wayland
 UNREADABLE = ("pinentry-fltk",)  # cuts long texts off, and its buttons with them: not all that is asked is seen
 
 
@@ -74,8 +75,9 @@ def exposed_pinentry(environment: Mapping[str, str]) -> str | None:
 def _in(path: str, environment: Mapping[str, str]) -> Iterator[str]:
     graphical = ("DISPLAY" in environment or "WAYLAND_DISPLAY" in environment) and GRAPHICAL
     candidates = ("pinentry", *(graphical or ()), *(TEXTUAL if own_terminal() else ()))
+    useless = (*UNREADABLE, *(() if "DISPLAY" in environment else X_ALONE))
     found = filter(None, (shutil.which(name, path=path) for name in candidates))
-    yield from (each for each in found if Path(each).resolve().name not in UNREADABLE)
+    yield from (each for each in found if Path(each).resolve().name not in useless)
 
 
 def own_terminal() -> str | None:
