@@ -27,7 +27,8 @@ files() {
 
 try_prepare() { # what the packages depend on
     apt-get satisfy --yes --no-install-recommends --quiet --quiet "$(dpkg-deb --field $FIRST/cardd_*.deb Depends)"
-    apt-get install --yes --no-install-recommends --quiet --quiet openssl systemd vsmartcard-vpcd man-db p11-kit-modules
+    apt-get install --yes --no-install-recommends --quiet --quiet openssl systemd vsmartcard-vpcd man-db p11-kit-modules \
+        ansible-core python3-apt
     useradd --create-home "$PERSON"
     files > $kept/before
 }
@@ -79,6 +80,18 @@ try_demo() { # the steps of make demo, by the installed packages
 
 try_workstation() { # started by its socket, doctor finds no failure, a person signs
     debian/tests/workstation
+}
+
+try_fleet() { # the Ansible role of docs/examples sets it up, and a second run changes nothing
+    for run in first second; do
+        ANSIBLE_HOME=/tmp/ansible ANSIBLE_REMOTE_TEMP=/tmp/ansible/remote ansible-playbook --connection local --inventory localhost, \
+            --extra-vars "cardd_deb=$(echo $FIRST/cardd_*.deb)" docs/examples/fleet/site.yml | tee $kept/$run
+    done
+    grep -E 'changed=[1-9].* failed=0' $kept/first
+    grep -E 'changed=0 .* failed=0' $kept/second
+    cardctl --json config show | grep -F https://portail.example
+    cardctl --json pkcs11 status | grep -F registered
+    systemctl is-enabled cardd.socket
 }
 
 try_remove() { # removed: other programs' files are as they were

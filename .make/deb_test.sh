@@ -115,7 +115,7 @@ try() {
     step "a clean folder to install in" new_root "$station"
     cp -R "$work/$suite-build/debs/first" "$work/$suite-build/debs/older" "$station/debs"
     step "what the packages depend on, and the tests' tools" within "$station" /src/.make/deb_steps.sh prepare
-    for action in install use upgrade downgrade commands demo workstation remove purge; do
+    for action in install use upgrade downgrade commands demo workstation fleet remove purge; do
         step "$(sed -n "s/^try_$action() { # //p" .make/deb_steps.sh)" alone "$station" /src/.make/deb_steps.sh "$action"
     done
 }
