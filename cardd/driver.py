@@ -118,6 +118,13 @@ class Card(Protocol):
         """
         raise AlgorithmUnsupported(algorithm=RSA)
 
+    def authenticate_pss(self, key: KeyRef, kind: str, digest: bytes) -> bytes:
+        """Sign a digest by RSA-PSS, ``kind`` being the hash of all its parts, with a key that ``signs_any_hash``.
+
+        Raises AlgorithmUnsupported, as here, for a driver that inherits it.
+        """
+        raise AlgorithmUnsupported(algorithm=RSA)
+
     def decrypt(self, key: KeyRef, cryptogram: bytes) -> bytes:
         """Decrypt by PKCS#1 v1.5 with an authentication key that ``decrypts``, after ``verify``.
 

@@ -40,6 +40,8 @@ FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "EVP_PKEY_verify_init": (c_int, (c_void_p,)),
     "EVP_PKEY_verify": (c_int, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t)),
     "EVP_sha256": (c_void_p, ()),
+    "EVP_sha384": (c_void_p, ()),
+    "EVP_sha512": (c_void_p, ()),
     "EVP_aes_256_gcm": (c_void_p, ()),
     "EVP_CIPHER_CTX_new": (c_void_p, ()),
     "EVP_CIPHER_CTX_free": (None, (c_void_p,)),
@@ -112,14 +114,17 @@ class Certificate:
                 crypto.EVP_PKEY_verify(context, signature, len(signature), info, len(info)),
             )
 
-    def accepts(self, signature: bytes, digest: bytes, algorithm: Algorithm) -> bool:
-        """Return whether this is its RSA key's signature of a SHA-256 digest, by RS256 or PS256 (RFC 7518)."""
+    def accepts(self, signature: bytes, digest: bytes, algorithm: Algorithm, kind: str = "sha256") -> bool:
+        """Return whether this is its RSA key's signature of a digest, by RS256 or PS256, or as these of another hash.
+
+        Source: RFC 7518.
+        """
         crypto, padding = self._crypto, PADDINGS[algorithm]
         with _own_errors(), _given_back(crypto.EVP_PKEY_CTX_new(self._key, None), crypto.EVP_PKEY_CTX_free) as context:
             return _all_well(
                 crypto.EVP_PKEY_verify_init(context),
                 crypto.EVP_PKEY_CTX_set_rsa_padding(context, padding),
-                crypto.EVP_PKEY_CTX_set_signature_md(context, crypto.EVP_sha256()),
+                crypto.EVP_PKEY_CTX_set_signature_md(context, getattr(crypto, f"EVP_{kind}")()),
                 padding != PSS or crypto.EVP_PKEY_CTX_set_rsa_pss_saltlen(context, AS_LONG_AS_THE_DIGEST),
                 crypto.EVP_PKEY_verify(context, signature, len(signature), digest, len(digest)),
             )

@@ -144,6 +144,10 @@ class VerifiedCard(Card):
         """Sign a DigestInfo, with VERIFY before it where the card wants one for each."""
         return self._operate(lambda: self._card.authenticate_info(key, info))
 
+    def authenticate_pss(self, key: KeyRef, kind: str, digest: bytes) -> bytes:
+        """Sign a digest by RSA-PSS, with VERIFY before it where the card wants one for each."""
+        return self._operate(lambda: self._card.authenticate_pss(key, kind, digest))
+
     def decrypt(self, key: KeyRef, cryptogram: bytes) -> bytes:
         """Decrypt, with VERIFY before it where the card wants one for each."""
         return self._operate(lambda: self._card.decrypt(key, cryptogram))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cardd.driver import Card
@@ -31,21 +31,31 @@ PREFIXES = {
 }
 SIZES = {name: hashlib.new(name, usedforsecurity=False).digest_size for name in PREFIXES}
 HANDSHAKE_MAX = 16 * 1024  # bytes of a whole handshake; more than that is taken for data
-PSS_SHA256 = (Mechanism.SHA256, 2, 32)  # the hash, MGF1 with it, and salt as long as it
+# by what a mechanism's parameters say: the hash, MGF1 with it, and salt as long as it
+PSS: dict[tuple[int, ...], str] = {
+    (Mechanism.SHA256, 2, 32): SHA256,
+    (Mechanism.SHA384, 3, 48): "sha384",
+    (Mechanism.SHA512, 4, 64): "sha512",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """A mechanism that signs: what the key must be able to do, and the hash that it makes of what it is given."""
+    """A mechanism that signs: what the key must be able to do, and the hash that it makes of what it is given.
+
+    ``given`` is that of the digest which a mechanism that makes none is handed.
+    """
 
     mechanism: Mechanism
     algorithm: Algorithm
     hash: str | None = None
     flags: MechanismFlag = SIGNS
+    given: str = SHA256
 
     def is_of(self, key: KeyRef) -> bool:
         """Return whether the key has it."""
-        return self.algorithm in key.algorithms and (self.hash in (None, SHA256) or key.signs_any_hash)
+        is_sha256 = self.hash in (None, SHA256) and self.given == SHA256
+        return self.algorithm in key.algorithms and (is_sha256 or key.signs_any_hash)
 
 
 # in the order in which they are listed: some programs try the first one
@@ -57,6 +67,8 @@ SIGNING = {
         Signing(Mechanism.SHA512_RSA_PKCS, Algorithm.RS256, "sha512"),
         Signing(Mechanism.RSA_PKCS, Algorithm.RS256),
         Signing(Mechanism.SHA256_RSA_PKCS_PSS, Algorithm.PS256, SHA256),
+        Signing(Mechanism.SHA384_RSA_PKCS_PSS, Algorithm.PS256, "sha384"),
+        Signing(Mechanism.SHA512_RSA_PKCS_PSS, Algorithm.PS256, "sha512"),
         Signing(Mechanism.RSA_PKCS_PSS, Algorithm.PS256),
         Signing(Mechanism.ECDSA_SHA256, Algorithm.ES256, SHA256, SIGNS | EC),
         Signing(Mechanism.ECDSA, Algorithm.ES256, None, SIGNS | EC),
@@ -93,9 +105,12 @@ def signing_by(number: int, parameters: Sequence[int], key: KeyRef) -> Signing:
         raise Refused(Rv.MECHANISM_INVALID)
     if not signing.is_of(key):
         raise Refused(Rv.KEY_TYPE_INCONSISTENT)
-    if signing.algorithm is Algorithm.PS256 and tuple(parameters) != PSS_SHA256:
+    if signing.algorithm is not Algorithm.PS256:
+        return signing
+    kind = PSS.get(tuple(parameters))
+    if kind is None or signing.hash not in (None, kind) or not replace(signing, given=kind).is_of(key):
         raise Refused(Rv.MECHANISM_PARAM_INVALID)
-    return signing
+    return replace(signing, given=kind)
 
 
 def ensure_decrypting(number: int, key: KeyRef) -> None:
@@ -132,6 +147,8 @@ class ToSign:
         """Sign with an authentication key; on the card's thread."""
         if self.hash == SHA256:
             return card.authenticate(key, self.algorithm, self.digest)
+        if self.algorithm is Algorithm.PS256:
+            return card.authenticate_pss(key, self.hash, self.digest)
         return card.authenticate_info(key, PREFIXES[self.hash] + self.digest)
 
 
@@ -167,9 +184,9 @@ def to_sign(signing: Signing, data: bytes | Parts, key: KeyRef) -> ToSign:
     if isinstance(data, Parts):
         raise Refused(Rv.FUNCTION_NOT_SUPPORTED)
     if signing.algorithm is not Algorithm.RS256:
-        if len(data) != SIZES[SHA256]:
+        if len(data) != SIZES[signing.given]:
             raise Refused(Rv.DATA_LEN_RANGE)
-        return ToSign(signing.mechanism, signing.algorithm, SHA256, data, Seen.DIGEST)
+        return ToSign(signing.mechanism, signing.algorithm, signing.given, data, Seen.DIGEST)
     kind = next((name for name, prefix in PREFIXES.items() if data.startswith(prefix)), None)
     if kind is None or len(data) != len(PREFIXES[kind]) + SIZES[kind]:
         raise Refused(Rv.DATA_INVALID)

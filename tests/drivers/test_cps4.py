@@ -280,6 +280,8 @@ def test_no_key_does_the_work_of_the_other(bench: Bench) -> None:
     with pytest.raises(AlgorithmUnsupported):
         bench.opened.authenticate_info(signing, DIGEST_INFO_SHA512 + bytes(64))
     with pytest.raises(AlgorithmUnsupported):
+        bench.opened.authenticate_pss(signing, "sha512", bytes(64))
+    with pytest.raises(AlgorithmUnsupported):
         bench.opened.decrypt(signing, bytes(256))
     assert bench.channel.count() == 0
 
@@ -291,10 +293,12 @@ def test_the_authentication_key_signs_by_pss_other_hashes_and_decrypts(bench: Be
     bench.login()
 
     pss = bench.opened.authenticate(proving, Algorithm.PS256, MESSAGE.digest)
+    wider = bench.opened.authenticate_pss(proving, "sha512", hashlib.sha512(b"x").digest())
     other = bench.opened.authenticate_info(proving, DIGEST_INFO_SHA512 + hashlib.sha512(b"x").digest())
     content = bench.opened.decrypt(proving, public.encrypt(b"secret", PKCS1v15()))
 
     public.verify(pss, MESSAGE.digest, PSS(MGF1(SHA256()), 32), Prehashed(SHA256()))
+    public.verify(wider, b"x", PSS(MGF1(SHA512()), 64), SHA512())
     public.verify(other, b"x", PKCS1v15(), SHA512())
     assert content == b"secret"
 

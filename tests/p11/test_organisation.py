@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.x509 import load_pem_x509_certificate
 
 from tests.p11.programs import MODULES, Desk, desk, needs
 from tests.rig.nginx import Nginx, authority, issued
@@ -42,6 +47,22 @@ def test_the_keys_are_shown_after_a_login_and_stay(office: Desk) -> None:
     for said in (with_login, office.pkcs11_tool("-L", "-O")):
         assert said.count("Private Key Object; RSA") == 2
     assert "CENTRE DE SANTE SIMULATION" in office.pkcs11_tool("-L")
+
+
+def test_the_organisations_key_signs_by_pss_with_sha_384(
+    office: Desk, organisation: Organisation, tmp_path: Path
+) -> None:
+    (tmp_path / "digest").write_bytes(hashlib.sha384(b"some data").digest())
+    office.pkcs11_tool(
+        *("--login", "--sign", "-m", "RSA-PKCS-PSS", "--hash-algorithm", "SHA384", "--mgf", "MGF1-SHA384"),
+        *("--salt-len", "48", "--label", "authentication.p12"),
+        *("-i", tmp_path / "digest", "-o", tmp_path / "signature"),
+    )
+
+    certificate = load_pem_x509_certificate(organisation.certificate("authentication").read_bytes())
+    public = certificate.public_key()
+    assert isinstance(public, RSAPublicKey)
+    public.verify((tmp_path / "signature").read_bytes(), b"some data", PSS(MGF1(SHA384()), 48), SHA384())
 
 
 def test_a_server_takes_the_organisations_certificate(office: Desk, organisation: Organisation, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -159,6 +160,24 @@ def test_each_program_is_asked_about_once_and_its_uses_are_rows(cps4: Desk) -> N
         for program in ("/usr/bin/curl", "/usr/bin/gnutls-cli")
         for act in ("program.allow", "program.tls")
     ]
+
+
+def test_a_cps4_signs_by_pss_with_sha_512(cps4: Desk, tmp_path: Path) -> None:
+    (tmp_path / "digest").write_bytes(hashlib.sha512(b"some data").digest())
+    (tmp_path / "data").write_bytes(b"some data")
+    cps4.pkcs11_tool(
+        *("--sign", "-m", "RSA-PKCS-PSS", "--hash-algorithm", "SHA512", "--mgf", "MGF1-SHA512", "--salt-len", "64"),
+        *("--id", AUTHENTICATION, "-i", tmp_path / "digest", "-o", tmp_path / "signature"),
+    )
+    public = cps4.says("openssl", "x509", "-in", certificate(cps4), "-pubkey", "-noout")
+    (tmp_path / "key.pem").write_text(public)
+
+    said = cps4.says(
+        *("openssl", "dgst", "-sha512", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:64"),
+        *("-verify", tmp_path / "key.pem", "-signature", tmp_path / "signature", tmp_path / "data"),
+    )
+
+    assert "Verified OK" in said
 
 
 @contextmanager

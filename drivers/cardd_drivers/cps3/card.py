@@ -153,6 +153,10 @@ class Cps3Card:
             raise SignatureInvalid
         return signature
 
+    def authenticate_pss(self, key: KeyRef, kind: str, digest: bytes) -> bytes:  # noqa: ARG002 - the driver's interface
+        """Raise AlgorithmUnsupported: a CPS3 has no RSA-PSS."""
+        raise AlgorithmUnsupported(algorithm=RSA)
+
     def decrypt(self, key: KeyRef, cryptogram: bytes) -> bytes:
         """Decrypt with the authentication key. Raises AlgorithmUnsupported, PinRequired, CardRefused."""
         if not key.decrypts:
@@ -175,9 +179,11 @@ class Cps3Card:
     def _info_operation(self, key: KeyRef, info: bytes) -> Operation:
         return keys.authenticate(key.reference, info)
 
-    def _proven(self, key: KeyRef, algorithm: Algorithm, digest: bytes, signature: bytes) -> bytes:
+    def _proven(
+        self, key: KeyRef, algorithm: Algorithm, digest: bytes, signature: bytes, kind: str = "sha256"
+    ) -> bytes:
         """Return the signature, once it has verified: a card that took another key, or garbled bytes, end here."""
-        if not self._verifier(key).accepts(signature, digest, algorithm):
+        if not self._verifier(key).accepts(signature, digest, algorithm, kind):
             self._operations.distrust_references()
             raise SignatureInvalid
         return signature

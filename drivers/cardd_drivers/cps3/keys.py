@@ -188,6 +188,6 @@ class Verifier:
         """Return whether this is a signature of the DigestInfo."""
         return self._certificate.accepts_info(signature, info)
 
-    def accepts(self, signature: bytes, digest: bytes, algorithm: Algorithm) -> bool:
-        """Return whether this is a signature of the SHA-256 digest by this algorithm."""
-        return self._certificate.accepts(signature, digest, algorithm)
+    def accepts(self, signature: bytes, digest: bytes, algorithm: Algorithm, kind: str = "sha256") -> bool:
+        """Return whether this is a signature of the digest by this algorithm, with this hash."""
+        return self._certificate.accepts(signature, digest, algorithm, kind)

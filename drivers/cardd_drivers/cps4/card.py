@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from cardd.apdu import LE_MAX, SW, Command, Response
-from cardd.driver import Channel
-from cardd.errors import CardIncomplete, CardRefused
+from cardd.driver import RSA, Channel
+from cardd.errors import AlgorithmUnsupported, CardIncomplete, CardRefused
 from cardd.model import Algorithm, CardKind, KeyPurpose, KeyRef, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3.card import Cps3Card
@@ -26,6 +26,7 @@ from cardd_drivers.pkcs15.files import Files
 from cardd_drivers.pkcs15.objects import MASTER_FILE
 
 SIGNATURES = {Algorithm.RS256: 0x28, Algorithm.PS256: 0x2C}
+PSS = ("sha256", "sha384", "sha512")
 LOCAL = 0x80  # a key of the current application, in a signature's environment
 
 CURRENT = 0x80  # with a reference: of the current application
@@ -75,16 +76,16 @@ def authenticate(key: int, info: bytes, size: int) -> Operation:
     return raw_rsa(key, b"\x00\x01" + b"\xff" * (size - 3 - len(info)) + b"\x00" + info)  # RFC 8017, section 9.2
 
 
-def pss_block(digest: bytes, bits: int) -> bytes:
-    """Return EMSA-PSS of a SHA-256 digest for a modulus of so many bits, the salt as long as the digest.
+def pss_block(digest: bytes, bits: int, kind: str = "sha256") -> bytes:
+    """Return EMSA-PSS of a digest of this kind for a modulus of so many bits, the salt as long as the digest.
 
     Source: RFC 8017, sections 9.1.1 and B.2.1.
     """
     size, salt = (bits - 1 + 7) // 8, secrets.token_bytes(len(digest))
-    hashed = hashlib.sha256(bytes(8) + digest + salt).digest()
+    hashed = hashlib.new(kind, bytes(8) + digest + salt).digest()
     content = (b"\x01" + salt).rjust(size - len(hashed) - 1, b"\0")
     counters = range(-(-len(content) // len(hashed)))
-    mask = b"".join(hashlib.sha256(hashed + counter.to_bytes(4, "big")).digest() for counter in counters)
+    mask = b"".join(hashlib.new(kind, hashed + counter.to_bytes(4, "big")).digest() for counter in counters)
     masked = bytearray(one ^ other for one, other in zip(content, mask, strict=False))
     masked[0] &= 0xFF >> 8 * size - (bits - 1)
     return (bytes(masked) + hashed + b"\xbc").rjust((bits + 7) // 8, b"\0")
@@ -136,6 +137,13 @@ class Cps4Card(Cps3Card):
         if algorithm is Algorithm.PS256:
             return raw_rsa(key.reference, pss_block(digest, 8 * self._size_of(key)))
         return super()._authentication_operation(key, algorithm, digest)
+
+    def authenticate_pss(self, key: KeyRef, kind: str, digest: bytes) -> bytes:
+        """Sign a digest by RSA-PSS with the authentication key. Raises as ``sign`` does."""
+        if not key.signs_any_hash or kind not in PSS or len(digest) != hashlib.new(kind).digest_size:
+            raise AlgorithmUnsupported(algorithm=RSA)
+        signature = self._operations.run(raw_rsa(key.reference, pss_block(digest, 8 * self._size_of(key), kind)))
+        return self._proven(key, Algorithm.PS256, digest, signature, kind)
 
     def _info_operation(self, key: KeyRef, info: bytes) -> Operation:
         return authenticate(key.reference, info, self._size_of(key))

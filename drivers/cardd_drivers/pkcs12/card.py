@@ -46,6 +46,11 @@ HALF = 32  # bytes of each number of a P-256 signature
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 PASSWORD = PinInfo(reference=0, label="PKCS#12", minimum=1, maximum=256, tries=0, digits=False)
+PSS: Mapping[str, hashes.HashAlgorithm] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +177,13 @@ class KeyFiles(Card):
         if not key.signs_any_hash or not isinstance(private, rsa.RSAPrivateKey):
             raise AlgorithmUnsupported(algorithm=RSA)
         return private.sign(info, padding.PKCS1v15(), NoDigestInfo())
+
+    def authenticate_pss(self, key: KeyRef, kind: str, digest: bytes) -> bytes:
+        """Sign a digest by RSA-PSS with the authentication key. Raises AlgorithmUnsupported, PinRequired."""
+        private, used = self._opened(key).private, PSS.get(kind)
+        if not key.signs_any_hash or not isinstance(private, rsa.RSAPrivateKey) or used is None:
+            raise AlgorithmUnsupported(algorithm=RSA)
+        return private.sign(digest, padding.PSS(padding.MGF1(used), used.digest_size), Prehashed(used))
 
     def decrypt(self, key: KeyRef, cryptogram: bytes) -> bytes:
         """Decrypt with the authentication key. Raises AlgorithmUnsupported, PinRequired, CardRefused."""
