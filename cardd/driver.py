@@ -7,7 +7,7 @@ the entry points ``cardd.drivers`` and imports nothing of cardd but this contrac
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cardd.apdu import Command, Response
 from cardd.apdu import Protocol as CardProtocol
@@ -133,6 +133,25 @@ class Card(Protocol):
         raise AlgorithmUnsupported(algorithm=RSA)
 
 
+class CardMemory(Protocol):
+    """What one driver keeps of the cards that were here, by their serial numbers, while the daemon runs.
+
+    A driver keeps only what a card told that has proved with a key of its own which one it is. The PIN is never kept.
+    """
+
+    def recall(self, serial: str) -> object | None:
+        """Return what was kept of the card with this number; None where nothing is. Another card may tell it too."""
+        ...
+
+    def keep(self, serial: str, known: object) -> None:
+        """Keep this; what was kept longest ago makes room."""
+        ...
+
+    def forget(self, serial: str) -> None:
+        """Keep nothing of this card."""
+        ...
+
+
 class CardDriver(Protocol):
     """How one family of cards is recognised and opened. Instances hold no state of a card."""
 
@@ -148,4 +167,13 @@ class CardDriver(Protocol):
 
     def open(self, channel: Channel, kind: CardKind) -> Card:
         """Read the directories. Raises CardIsVitale, CardIncomplete, CardGarbled, CardRefused."""
+        ...
+
+
+@runtime_checkable
+class RememberingDriver(Protocol):
+    """A ``CardDriver`` that opens a card which was here before in fewer commands."""
+
+    def open_known(self, channel: Channel, kind: CardKind, memory: CardMemory) -> Card:
+        """Do as ``open`` does, without reading again what ``memory`` keeps of this very card. Raises as ``open``."""
         ...

@@ -103,12 +103,16 @@ class CardAccess:
         card, certificates = self._transaction.card, self._transaction.certificates
         return (card.info, certificates) if card and certificates is not None else None
 
-    def read_anew(self) -> None:
-        """Have the card read from its first byte on at its next use, for who records what it says."""
-        self._background.start(self._read_anew())
+    def read_anew(self, forget: Callable[[], None]) -> None:
+        """Have the card read from its first byte on at its next use, for who records what it says.
 
-    async def _read_anew(self) -> None:
+        ``forget`` is called between two uses of the card: it ends what drivers keep.
+        """
+        self._background.start(self._read_anew(forget))
+
+    async def _read_anew(self, forget: Callable[[], None]) -> None:
         async with self._lock.turn(None):
+            forget()
             self._transaction.forget()
 
     def prefetch(self) -> None:

@@ -17,10 +17,11 @@ from cardd.config import Card as CardRules
 from cardd.core.card_access import LINGER, CardAccess
 from cardd.core.events import EventBus
 from cardd.core.inserted_card import InsertedCard
+from cardd.core.known_cards import KnownCards
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.pin_guard import PinGuard
 from cardd.core.trace import Trace, TracedChannel
-from cardd.driver import Card, CardDriver, Channel
+from cardd.driver import Card, CardDriver, Channel, RememberingDriver
 from cardd.errors import (
     CardAbsent,
     CardAmbiguous,
@@ -144,6 +145,13 @@ class Readers:
     def open_card(self, name: str, channel: Channel) -> Card:
         """Open the card behind this channel with its driver."""
         return self._registry.open(TracedChannel(name, channel, self._trace))
+
+    def read_anew(self) -> None:
+        """Have every card read from its first byte on at its next use, for who records what it says."""
+        self._registry.known.clear()
+        for state in self._readers.values():
+            if state.card:
+                state.card.access.read_anew(self._registry.known.clear)
 
     def card_removed(self, name: str) -> None:
         """Rule 7: whoever depends on the card is told before anything else can happen on the loop."""
@@ -292,6 +300,7 @@ class DriverRegistry:
 
     def __init__(self, drivers: Sequence[CardDriver] | None = None) -> None:
         self._given = drivers
+        self.known = KnownCards()
 
     @cached_property
     def drivers(self) -> tuple[CardDriver, ...]:
@@ -312,6 +321,8 @@ class DriverRegistry:
         driver, kind = self._by_atr(channel.atr)
         if driver is None:
             driver, kind = self._by_application(channel)
+        if isinstance(driver, RememberingDriver):
+            return driver.open_known(channel, kind, self.known.of(driver.name, channel.atr))
         return driver.open(channel, kind)
 
     def _by_atr(self, atr: bytes) -> tuple[CardDriver | None, CardKind]:

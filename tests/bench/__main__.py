@@ -28,6 +28,7 @@ def main() -> int:
 
 def _measures(directory: Path) -> Iterator[Measure]:
     yield from asyncio.run(apdus.counts())
+    yield from apdus.over_pcscd(directory / "apdus")
     held, fresh = _station(directory, "held", 0.5), _station(directory, "fresh", 0.0)
     with held.running(), fresh.running():
         yield from signatures.overhead(held, fresh, count=40, rounds=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from cardd.core.card_access import CardAccess
 from cardd.core.card_transaction import HolderVerification
@@ -10,12 +11,15 @@ from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry
 from cardd.driver import Card
 from cardd.model import Algorithm, KeyPurpose, Message
+from cardd.pcsc.channel import PcscConnection
+from cardd.pcsc.winscard import WinScard
 from cardd.secret import Secret
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import READER, InProcessReader
 from tests.bench.measure import Measure
 from tests.rig.memory import ManualClock
-from tests.rig.simulator import PIN, simulated_card, simulated_cps4
+from tests.rig.pcscd import Pcscd
+from tests.rig.simulator import PIN, inserted, simulated_card, simulated_cps4, wait_for_card
 
 
 async def counts() -> list[Measure]:
@@ -30,6 +34,45 @@ async def counts() -> list[Measure]:
         Measure("  OpenSC 0.23, to open (from its own traces)", 42, "APDUs"),
         Measure("  official middleware 5.2.2, to open (from its own traces)", 51, "APDUs"),
     ]
+
+
+def over_pcscd(directory: Path) -> list[Measure]:
+    """Opening cold, and again after the card signed and was put in anew."""
+    directory.mkdir()
+    pcscd = Pcscd(directory)
+    pcscd.start()
+    try:
+        measures = []
+        for name, card, target in (("CPS3", simulated_card(), 32), ("CPS4", simulated_cps4(), 36)):
+            cold, again = _reinserted(pcscd, card)
+            measures += [
+                Measure(f"APDUs to open a {name} cold, over pcscd", cold, "APDUs", target),
+                Measure(f"APDUs to open a {name} that is known, over pcscd", again, "APDUs", 6),
+            ]
+        return measures
+    finally:
+        pcscd.stop()
+
+
+def _reinserted(pcscd: Pcscd, card: SimulatedCard) -> tuple[int, int]:
+    """Return how many APDUs each of two insertions takes until the certificates are known."""
+    registry = DriverRegistry()
+    counts = []
+    for _ in range(2):
+        with inserted(card, pcscd):
+            connection = PcscConnection(pcscd.reader_names[0], WinScard(), "fr", registry.open)
+            connection.begin()
+            opened = connection.open()
+            opened.certificates()
+            counts.append(connection.transmitted)
+            with Secret.of(PIN) as pin:
+                opened.verify(pin)
+            _sign(opened, 1)
+            connection.end(reset=True)
+            connection.disconnect()
+        wait_for_card(pcscd, present=False)
+    cold, again = counts
+    return cold, again
 
 
 async def _count(card: SimulatedCard) -> tuple[float, float, float]:

@@ -17,7 +17,7 @@ from cardd.core.card_access import CardAccess
 from cardd.core.card_transaction import HolderVerification, InPieces, Work
 from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry
-from cardd.driver import Card
+from cardd.driver import Card, Channel
 from cardd.errors import CardRemoved, CardTimeout, InternalError, LastTryRefused, PinRequired, PinWrong
 from cardd.model import Algorithm, KeyPurpose, Message
 from cardd.ports import CardConnection
@@ -33,9 +33,13 @@ from tests.rig.waiting import eventually
 
 T = TypeVar("T")
 
-OPEN = DriverRegistry([Cps3Driver()]).open
 VERIFY, MSE, PSO, GET_RESPONSE = 0x20, 0x22, 0x2A, 0xC0
 MESSAGE = Message(bytes(32))
+
+
+def opener() -> Callable[[Channel], Card]:
+    """Return what opens cards, and has seen none yet."""
+    return DriverRegistry([Cps3Driver()]).open
 
 
 def sign(card: Card) -> bytes:
@@ -76,7 +80,7 @@ class Lease:
 
 @pytest_asyncio.fixture(params=[30.0])
 async def lease(request: pytest.FixtureRequest, simulated_card: SimulatedCard) -> AsyncIterator[Lease]:
-    reader = InProcessReader("Lecteur de test", simulated_card, OPEN)
+    reader = InProcessReader("Lecteur de test", simulated_card, opener())
     lease = Lease(reader, simulated_card, request.param)
     await lease.access.certificates()
     await lease.access.use(lambda _: None, lease.login("before", accepted=False))
@@ -132,7 +136,7 @@ class ToldReader(InProcessReader):
     """Tells ``order`` of each job."""
 
     def __init__(self, card: SimulatedCard, order: list[str]) -> None:
-        super().__init__("Lecteur de test", card, OPEN)
+        super().__init__("Lecteur de test", card, opener())
         self._order = order
 
     async def run(self, job: Callable[[CardConnection], T], *, timeout: float) -> T:
@@ -192,7 +196,7 @@ async def test_the_tries_left_are_read_before_a_pin_that_the_card_has_not_accept
 async def test_the_tries_left_are_read_before_a_held_pin_once_others_had_time_to_spend_them(
     simulated_card: SimulatedCard,
 ) -> None:
-    lease = Lease(InProcessReader("Lecteur de test", simulated_card, OPEN), simulated_card, 30.0, tries_known=0.0)
+    lease = Lease(InProcessReader("Lecteur de test", simulated_card, opener()), simulated_card, 30.0, tries_known=0.0)
     await lease.access.use(sign, lease.login("a", accepted=False))
     await lease.access.logout("a")
     before = lease.card.count
@@ -222,7 +226,7 @@ async def test_a_refused_held_pin_is_the_last_of_any_session_until_it_logs_in_an
 
 async def test_a_card_whose_signature_takes_the_login_gets_verify_before_each(issued: Issued) -> None:
     card = SimulatedCard(issued, pin=PIN.encode(), behaviour=Behaviour(one_signature_a_pin=True))
-    lease = Lease(InProcessReader("Lecteur de test", card, OPEN), card, 30.0)
+    lease = Lease(InProcessReader("Lecteur de test", card, opener()), card, 30.0)
     before = card.count
     await lease.access.use(lambda opened: [sign(opened) for _ in range(3)], lease.login("a", accepted=False))
     signing = [MSE, PSO, GET_RESPONSE]

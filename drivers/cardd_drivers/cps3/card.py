@@ -6,8 +6,15 @@ and proves that it is genuine; it never speaks for its holder. Source: the emula
 
 from __future__ import annotations
 
-from cardd.driver import RSA, Channel
-from cardd.errors import AlgorithmUnsupported, CardIncomplete, SignatureInvalid
+from cardd.driver import RSA, CardMemory, Channel
+from cardd.errors import (
+    AlgorithmUnsupported,
+    CardIncomplete,
+    CardRefused,
+    PinBlocked,
+    PinWrong,
+    SignatureInvalid,
+)
 from cardd.model import (
     Algorithm,
     CardCertificate,
@@ -23,6 +30,7 @@ from cardd.secret import Secret
 from cardd_drivers.cps3 import keys
 from cardd_drivers.cps3.contents import CONTACTLESS_AID, Directories, number_of, situation
 from cardd_drivers.cps3.keys import DIGEST_INFO_SHA256, KeyOperations, NotOffered, Operation, Verifier
+from cardd_drivers.cps3.known import KnownCard, proven
 from cardd_drivers.cps3.midstate import split
 from cardd_drivers.cps3.pins import CardPins
 from cardd_drivers.pkcs15.files import Files
@@ -33,20 +41,27 @@ INFO_MAX = 83  # of SHA-512, and below 40 % of an RSA-2048 modulus, which is wha
 
 
 class Cps3Card:
-    """A CPS3 in its reader. A variant overrides the types, ``_sign`` and the ``_…_operation`` methods."""
+    """A CPS3 in its reader. A variant overrides the types, ``_sign`` and the ``_…_operation`` methods.
+
+    What ``memory`` keeps of the card is not read again.
+    """
 
     driver = "cps3"
     files_type: type[Files] = Files
     directories_type: type[Directories] = Directories
     pins_type: type[CardPins] = CardPins
 
-    def __init__(self, channel: Channel, kind: CardKind) -> None:
+    def __init__(self, channel: Channel, kind: CardKind, memory: CardMemory | None = None) -> None:
         self._channel = channel
         self._files = self.files_type(channel)
         self._directories = self.directories_type(self._files)
-        self._contents = self._directories.read()
+        serial = self._directories.serial()
+        self._memory = memory if serial else None
+        known = self._recalled(serial)
+        self._contents = known.contents if known else self._directories.read(serial)
         self._operations = KeyOperations(channel, self._files, self._contents.application.aid)
-        self._certificates: tuple[CardCertificate, ...] | None = None
+        self._certificates = known.certificates if known else None
+        self._is_kept = known is not None
         self._situations: tuple[Situation, ...] | None = None
         self._verifiers: dict[str, Verifier] = {}
         self._hashes_on_card = False
@@ -60,6 +75,31 @@ class Cps3Card:
             puk=self._contents.puk,
         )
         self._pins = self.pins_type(channel, self._files, self.info.pin, self.info.puk)
+
+    def _recalled(self, serial: str) -> KnownCard | None:
+        """Return what is kept of the card, if this is the one."""
+        known = self._memory.recall(serial) if self._memory else None
+        if self._memory is None or not isinstance(known, KnownCard):
+            return None
+        if known.is_in(self._files):
+            return known
+        self._memory.forget(serial)
+        if self._directories.has_short_ids:
+            self._files.select_master()
+        return None
+
+    def _keep(self, key: KeyRef) -> None:
+        """Have the card known again: it has signed with this key."""
+        if self._memory and not self._is_kept:
+            self._is_kept = True
+            if known := proven(self._contents, self.certificates(), key.id):
+                self._memory.keep(self.info.serial, known)
+
+    def _forget(self) -> None:
+        """Have the card read anew when it is opened next."""
+        self._is_kept = False
+        if self._memory:
+            self._memory.forget(self.info.serial)
 
     def certificates(self) -> tuple[CardCertificate, ...]:
         """Return the certificates of the card's keys; read at the first call. Raises CardRefused, CardGarbled."""
@@ -97,7 +137,11 @@ class Cps3Card:
     def verify(self, pin: Secret | None) -> None:
         """Present the PIN where the coming operation needs the card to be."""
         self._operations.before_login()
-        self._pins.verify(pin)
+        try:
+            self._pins.verify(pin)
+        except (PinWrong, PinBlocked, CardRefused):
+            self._forget()
+            raise
 
     def change_pin(self, old: Secret | None, new: Secret | None) -> None:
         """Replace the PIN."""
@@ -149,8 +193,9 @@ class Cps3Card:
             raise AlgorithmUnsupported(algorithm=RSA)
         signature = self._operations.run(self._info_operation(key, info))
         if not self._verifier(key).accepts_info(signature, info):
-            self._operations.distrust_references()
+            self._distrust()
             raise SignatureInvalid
+        self._keep(key)
         return signature
 
     def authenticate_pss(self, key: KeyRef, kind: str, digest: bytes) -> bytes:  # noqa: ARG002 - the driver's interface
@@ -184,9 +229,15 @@ class Cps3Card:
     ) -> bytes:
         """Return the signature, once it has verified: a card that took another key, or garbled bytes, end here."""
         if not self._verifier(key).accepts(signature, digest, algorithm, kind):
-            self._operations.distrust_references()
+            self._distrust()
             raise SignatureInvalid
+        self._keep(key)
         return signature
+
+    def _distrust(self) -> None:
+        """The card used another key than the one meant, or is another card."""
+        self._operations.distrust_references()
+        self._forget()
 
     def _verifier(self, key: KeyRef) -> Verifier:
         if key.id not in self._verifiers:

@@ -97,12 +97,11 @@ class Directories:
     def __init__(self, files: Files) -> None:
         self._files = files
 
-    def read(self) -> Contents:
-        """Read all directories of the application: 10 APDUs when each fits one READ BINARY.
+    def read(self, serial: str) -> Contents:
+        """Read all directories of the application: 9 APDUs when each fits one READ BINARY.
 
         Raises CardIncomplete when the application or a directory is missing, CardGarbled, CardRefused.
         """
-        serial = self._serial()
         application = self._application()
         odf = self._odf(application)
         listed = self._passwords(application, odf)
@@ -129,8 +128,11 @@ class Directories:
         except CardIncomplete:
             return []
 
-    def _serial(self) -> str:
-        """EF.SN by its short identifier; it stands in the master file, where a card is after its reset."""
+    def serial(self) -> str:
+        """Return the serial number, empty for a card without. Raises CardGarbled.
+
+        EF.SN is read by its short identifier; it stands in the master file, where a card is after its reset.
+        """
         if self.has_short_ids:
             response = self._files.read_start(SFI_SERIAL, SERIAL_SIZE)
             if not _is_serial(response):

@@ -7,7 +7,7 @@ pre-issuing data, ``64 80``) but the three that follow: only these tell the gene
 
 from __future__ import annotations
 
-from cardd.driver import Card, Channel
+from cardd.driver import Card, CardMemory, Channel
 from cardd.errors import CardRefused
 from cardd.model import CardKind
 from cardd_drivers.cps3.card import Cps3Card, Cps3ContactlessCard
@@ -66,3 +66,7 @@ class Cps3Driver:
     def open(self, channel: Channel, kind: CardKind) -> Card:
         """Read the directories. Raises CardIncomplete, CardGarbled, CardRefused."""
         return CARDS[kind](channel, kind)
+
+    def open_known(self, channel: Channel, kind: CardKind, memory: CardMemory) -> Card:
+        """Read what ``memory`` does not keep of this card. Raises as ``open`` does."""
+        return CARDS[kind](channel, kind, memory)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from cardd.apdu import LE_MAX, SW, Command, Response
-from cardd.driver import RSA, Channel
+from cardd.driver import RSA, CardMemory, Channel
 from cardd.errors import AlgorithmUnsupported, CardIncomplete, CardRefused
 from cardd.model import Algorithm, CardKind, KeyPurpose, KeyRef, Message
 from cardd.secret import Secret
@@ -125,10 +125,10 @@ class Cps4Card(Cps3Card):
     directories_type = Cps4Directories
     pins_type = Cps4Pins
 
-    def __init__(self, channel: Channel, kind: CardKind) -> None:
+    def __init__(self, channel: Channel, kind: CardKind, memory: CardMemory | None = None) -> None:
         inside = LogicalChannel(channel)
         inside.open()  # here, so that a refusal is not taken for a missing file
-        super().__init__(inside, kind)
+        super().__init__(inside, kind, memory)
 
     def _sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
         return self._operations.run(sign_digest(key.reference, algorithm, message.digest))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cardd.driver import Card, Channel
+from cardd.driver import Card, CardMemory, Channel
 from cardd.errors import CardRefused
 from cardd.model import CardKind
 from cardd_drivers.cps3.contents import AID
@@ -34,3 +34,7 @@ class Cps4Driver:
     def open(self, channel: Channel, kind: CardKind) -> Card:
         """Read the directories. Raises CardIncomplete, CardGarbled, CardRefused."""
         return Cps4Card(channel, kind)
+
+    def open_known(self, channel: Channel, kind: CardKind, memory: CardMemory) -> Card:
+        """Read what ``memory`` does not keep of this card. Raises as ``open`` does."""
+        return Cps4Card(channel, kind, memory)
