@@ -204,6 +204,15 @@ def test_a_card_whose_certificate_has_changed_is_read_again(change: str, desk: D
     assert told(honest.opened)[1] == desk.use().opened.certificates()
 
 
+@pytest.mark.parametrize("exponent", ["0203000001", "0203010003"], ids=["1, which signs without a key", "another"])
+def test_the_same_modulus_with_another_exponent_is_another_key(exponent: str, desk: Desk) -> None:
+    desk.use()
+    path = "3F000001B0A1"
+    changed = files()[path].replace(bytes.fromhex("0203010001"), bytes.fromhex(exponent))
+    assert changed != files()[path]
+    assert desk.insert(SmallCard({**files(), path: changed})).channel.count() > REOPENED
+
+
 def test_a_card_without_a_serial_number_is_read_each_time(desk: Desk) -> None:
     content = {path: data for path, data in files().items() if path[4:] != "D003"}
     cold = desk.use(SmallCard(content)).channel.count()
