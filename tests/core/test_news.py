@@ -162,6 +162,14 @@ async def test_a_locked_session_and_one_that_was_not_used_are_told(world: World)
     assert await world.desktops.take() == [(1000, "session_idle")]
 
 
+async def test_a_session_that_ends_because_it_is_locked_is_told_as_ended_alone(world: World) -> None:
+    await world.opens()
+    [session] = world.core.sessions.every()
+    world.core.sessions.lock(session)
+    world.core.sessions.close(session, "locked")  # as those of PKCS#11 do
+    assert await world.desktops.take() == [(1000, "session_locked")]
+
+
 async def test_a_certificate_that_ends_soon_is_told_once_a_day_with_the_days_that_are_left(world: World) -> None:
     world.ends = world.core.clock.now() + timedelta(days=12, hours=1)
     for caller in (CALLER, OTHER):

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from select import select
 from time import monotonic
 
 import pytest
@@ -81,6 +82,20 @@ def test_a_login_and_a_signature_are_asked_for_on_the_desktop(workstation: Works
     assert "« LPS » demande d'ouvrir une session avec votre carte." in login.description
     assert "Document : « cr.txt »" in signature.description
     assert (paired.kind, login.kind, signature.kind) == ("confirm", "pin", "confirm")
+
+
+def test_the_desktop_is_told_of_a_card_that_comes_in(workstation: Workstation) -> None:
+    with socket.socket(socket.AF_UNIX) as desktop, desktop.makefile("rb") as told:
+        desktop.connect(str(agents(workstation)))
+        desktop.sendall(b"OK cardd-agent-notices fr\n")
+
+        def hears_of_a_card() -> bool:
+            with workstation.card(simulated_card()):
+                return bool(select([desktop], [], [], 1)[0])
+
+        wait_until(hears_of_a_card)  # the daemon may not know this desktop yet
+        heard = json.loads(told.readline())
+    assert (heard["topic"], heard["params"]["card"]) == ("card_in", "CPS3")
 
 
 def test_the_dialog_of_a_program_that_hung_up_leaves_the_desktop_to_the_next_one(workstation: Workstation) -> None:
