@@ -9,10 +9,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.x509 import load_der_x509_certificate
 
 from cardd.driver import Card
-from cardd.errors import CardRemoved, NewPinRefused, PinFormat, PinRefused, PinWrong, PukBlocked, PukRefused, PukWrong
+from cardd.errors import (
+    AlgorithmUnsupported,
+    CardRemoved,
+    NewPinRefused,
+    PinFormat,
+    PinRefused,
+    PinWrong,
+    PukBlocked,
+    PukRefused,
+    PukWrong,
+)
 from cardd.model import Algorithm, KeyPurpose, Message, PinInfo
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.module import Module
@@ -24,6 +38,7 @@ from tests.rig.softhsm import IDS, OFFICER, PIN, SoftHsm
 Load = Callable[[str], Module]
 Shim = Callable[[Mapping[int, str]], str]
 DOCUMENT = b"SIMULATION"
+INFO_SHA512 = bytes.fromhex("3051300D060960864801650304020305000440")
 FINAL_TRY, LOCKED = 0x20000, 0x40000
 
 
@@ -70,6 +85,25 @@ def test_a_key_that_wants_the_pin_each_time_signs_until_the_logout(
         for algorithm in algorithms * 2:
             assert accepted(card, algorithm, hsm.directory), algorithm
         line.end(reset=True)
+
+
+def test_an_authentication_key_signs_other_hashes_and_a_signature_key_none(hsm: SoftHsm, load: Load) -> None:
+    card = connection(load(hsm.module), "RSA SIMULATION").open()
+    log_in(card)
+    proving, signing = (card.info.key(purpose) for purpose in (KeyPurpose.AUTHENTICATION, KeyPurpose.SIGNATURE))
+    assert proving
+    assert signing
+    der = next(one.der for one in card.certificates() if one.key_id == proving.id)
+    public = load_der_x509_certificate(der).public_key()
+    assert isinstance(public, RSAPublicKey)
+    digest = hashlib.sha512(DOCUMENT).digest()
+
+    public.verify(card.authenticate_info(proving, INFO_SHA512 + digest), DOCUMENT, PKCS1v15(), SHA512())
+    public.verify(card.authenticate_pss(proving, "sha512", digest), DOCUMENT, PSS(MGF1(SHA512()), 64), SHA512())
+    with pytest.raises(AlgorithmUnsupported):
+        card.authenticate_info(signing, INFO_SHA512 + digest)
+    with pytest.raises(AlgorithmUnsupported):
+        card.authenticate_pss(signing, "sha512", digest)
 
 
 def test_two_tokens_of_one_module_sign_side_by_side(hsm: SoftHsm, load: Load, tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ from cardd.secret import Secret
 from cardd.tlv import in_order
 from cardd_drivers.pkcs11.module import ANSWER_LIMIT, KEYPAD_LIMIT, Module
 from cardd_drivers.pkcs11.wire import (
+    INFO,
     ChangePin,
     Describe,
     Description,
@@ -102,7 +103,8 @@ def keys_of(description: Description) -> Iterator[KeyRef]:
             continue
         purpose = LABELS.get(found.label) or _purpose(certificate)
         if purpose and algorithms:
-            yield KeyRef(found.id.hex(), found.label, purpose, place, algorithms, pin=0)
+            proves = purpose is KeyPurpose.AUTHENTICATION and Algorithm.RS256 in algorithms
+            yield KeyRef(found.id.hex(), found.label, purpose, place, algorithms, pin=0, signs_any_hash=proves)
 
 
 def unusable_of(description: Description) -> Iterator[str]:
@@ -221,6 +223,16 @@ class TokenCard(Card):
         """Sign the daemon's own digest with an authentication key."""
         return self._use(key, KeyPurpose.AUTHENTICATION, algorithm, digest)
 
+    def authenticate_info(self, key: KeyRef, info: bytes) -> bytes:
+        """Sign a DigestInfo with an authentication key."""
+        return self._sign_any_hash(key, INFO, info)
+
+    def authenticate_pss(self, key: KeyRef, kind: str, digest: bytes) -> bytes:
+        """Sign a digest by RSA-PSS with an authentication key."""
+        if Algorithm.PS256 not in key.algorithms:
+            raise AlgorithmUnsupported(algorithm=Algorithm.PS256.value)
+        return self._sign_any_hash(key, Algorithm.PS256.value, digest, kind)
+
     def change_pin(self, old: Secret | None, new: Secret | None) -> None:
         """Replace the PIN; with None the token's keypad asks for both."""
         if (old is None or new is None) and not self.has_keypad:
@@ -253,12 +265,20 @@ class TokenCard(Card):
     def _use(self, key: KeyRef, purpose: KeyPurpose, algorithm: Algorithm, digest: bytes) -> bytes:
         if key.purpose is not purpose or algorithm not in key.algorithms:
             raise AlgorithmUnsupported(algorithm=algorithm.value)
-        request = Sign(slot=self._slot, key=bytes.fromhex(key.id), algorithm=algorithm.value, digest=digest)
+        return self._sign(key, algorithm.value, digest)
+
+    def _sign_any_hash(self, key: KeyRef, algorithm: str, digest: bytes, kind: str = "sha256") -> bytes:
+        if not key.signs_any_hash:
+            raise AlgorithmUnsupported(algorithm=algorithm)
+        return self._sign(key, algorithm, digest, kind)
+
+    def _sign(self, key: KeyRef, algorithm: str, digest: bytes, kind: str = "sha256") -> bytes:
+        request = Sign(slot=self._slot, key=bytes.fromhex(key.id), algorithm=algorithm, digest=digest, kind=kind)
         if self._login is None:
             raise PinRequired  # a private key shows itself after the login only
         reply = self._module.call(request, login=self._login)
         if reply.code in UNSUPPORTED:
-            raise AlgorithmUnsupported(algorithm=algorithm.value)
+            raise AlgorithmUnsupported(algorithm=algorithm)
         self._check(reply)
         return reply.signature
 

@@ -128,8 +128,8 @@ def _done(tokens: Tokens, request: Requests, secrets: list[Secret]) -> Reply:
             return Reply(0, tokens=present, mute=mute)
         case Describe(slot=slot):
             return Reply(0, description=tokens.describe(slot))
-        case Sign(slot=slot, key=key, algorithm=algorithm, digest=digest):
-            return Reply(0, signature=tokens.sign(slot, key, algorithm, digest))
+        case Sign(slot=slot, key=key, algorithm=algorithm, digest=digest, kind=kind):
+            return Reply(0, signature=tokens.sign(slot, key, algorithm, digest, kind))
         case Login(slot=slot):
             tokens.login(slot, secrets[0] if secrets else None)
         case Logout(slot=slot, reset=reset):

@@ -14,6 +14,7 @@ from cardd.secret import Secret
 from cardd_drivers.pkcs11.cryptoki import Cryptoki, Refused
 from cardd_drivers.pkcs11.pcsc import is_loaded, reset_cards, whole_name
 from cardd_drivers.pkcs11.wire import (
+    INFO,
     Describe,
     Description,
     Login,
@@ -67,8 +68,19 @@ class Scheme:
 
 
 ECDSA = Scheme(Mechanism.ECDSA)
-PSS = Scheme(Mechanism.RSA_PKCS_PSS, (Mechanism.SHA256, MGF.SHA256, 32))
+PSS = {
+    "sha256": Scheme(Mechanism.RSA_PKCS_PSS, (Mechanism.SHA256, MGF.SHA256, 32)),
+    "sha384": Scheme(Mechanism.RSA_PKCS_PSS, (Mechanism.SHA384, MGF.SHA384, 48)),
+    "sha512": Scheme(Mechanism.RSA_PKCS_PSS, (Mechanism.SHA512, MGF.SHA512, 64)),
+}
+WHOLE_INFO = Scheme(Mechanism.RSA_PKCS)
 PKCS1 = Scheme(Mechanism.RSA_PKCS, prefix=DIGEST_INFO_SHA256)
+
+
+def _rsa(algorithm: str, kind: str) -> Scheme:
+    if algorithm == "PS256":
+        return PSS[kind]
+    return WHOLE_INFO if algorithm == INFO else PKCS1
 
 
 class SigningKey(Protocol):
@@ -151,10 +163,10 @@ class Tokens:
         except exceptions.PKCS11Error:
             return 0
 
-    def sign(self, slot: int, key: bytes, algorithm: str, digest: bytes) -> bytes:
+    def sign(self, slot: int, key: bytes, algorithm: str, digest: bytes, kind: str = "sha256") -> bytes:
         """Return the signature as RFC 7518 writes it."""
         private = self._key(slot, key)
-        scheme = ECDSA if private.key_type is KeyType.EC else PSS if algorithm == "PS256" else PKCS1
+        scheme = ECDSA if private.key_type is KeyType.EC else _rsa(algorithm, kind)
         data = scheme.prefix + digest
         if slot in self._held and private[Attribute.ALWAYS_AUTHENTICATE]:
             mechanism = (int(scheme.mechanism), scheme.parameters)

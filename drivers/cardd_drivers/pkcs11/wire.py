@@ -54,13 +54,20 @@ class Logout(Request, kw_only=True, frozen=True):
     reset: bool
 
 
+INFO = "DigestInfo"
+
+
 class Sign(Request, kw_only=True, frozen=True):
-    """Sign a SHA-256 digest with the private key of this CKA_ID; ``algorithm`` by its JOSE name."""
+    """Sign a digest, whose hash is ``kind``, with the private key of this CKA_ID; ``algorithm`` by its JOSE name.
+
+    ``INFO`` stands for PKCS#1 v1.5 of a whole DigestInfo, in the digest's place.
+    """
 
     slot: int
     key: bytes
     algorithm: str
     digest: bytes
+    kind: str = "sha256"
 
 
 class ChangePin(PinRequest, kw_only=True, frozen=True):
