@@ -37,6 +37,7 @@ from cardd.errors import (
 from cardd.formats.certificate import facts_of
 from cardd.model import Peer, Plain, Question
 from cardd.outward import Outward
+from cardd.pcsc.lent import LentReaders
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import Clock, Handover, ReaderSource, SecretStore
 from cardd.system import host, loopback_tls, pcsc_clients, systemd
@@ -144,6 +145,7 @@ class Agents(Part):
         self._programs: dict[int, str] = {}
         self._told: set[tuple[int, str]] = set()
         self._reports = Background()
+        self.lent = LentReaders(is_allowed=config.access.lent_readers)
         self.desktops = KnownDesktops(is_any_agent=config.prompt.agents == "any")
         self.server = AgentServer(
             desktops=self.desktops,
@@ -151,6 +153,7 @@ class Agents(Part):
             on_change=self._changed,
             link=link,
             is_our_child=is_our_child,
+            lend=self.lent.lend,
         )
         pinentry = config.prompt.pinentry
         self.dialogs = Dialogs(
@@ -230,7 +233,7 @@ class Daemon:
             secrets=secrets,
             prompter=agents.dialogs,
             people=Accounts(),
-            sources=sources if sources is not None else (PcscReaders(holder=pcsc_clients.holder),),
+            sources=(*(sources if sources is not None else (PcscReaders(holder=pcsc_clients.holder),)), agents.lent),
             listen=self._listen,
             listen_p11=lambda: self._p11,
             handover=Handover(self._taken, systemd.keep),

@@ -114,8 +114,8 @@ class ReaderListener(Protocol):
         """The reader service (pcscd) came, or went; when it went, its readers are reported removed next."""
         ...
 
-    def reader_added(self, reader: Reader) -> None:
-        """A reader slot appeared."""
+    def reader_added(self, reader: Reader, user: int | None = None) -> None:
+        """A reader slot appeared; ``user`` is the OS user whose alone it is, None for one of this machine's."""
         ...
 
     def reader_removed(self, name: str) -> None:

@@ -4,8 +4,8 @@ The agent connects to the agents' socket, says its language and waits. The first
 and a further connection that waits for the next dialog; bytes are passed both ways until either side ends. The PIN
 crosses this process in one locked page.
 
-Over connections of their own it tells the daemon which programs of its user hold a connection to the API, and shows
-notifications, where the desktop has some.
+Over connections of their own it tells the daemon which programs of its user hold a connection to the API, shows
+notifications, where the desktop has some, and lends the readers of a remote desktop.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Container
 from functools import partial
 from pathlib import Path
 
-from cardd.agent import notices, pinentry, witness
+from cardd.agent import notices, pinentry, readers, witness
 from cardd.agent.assuan import readable
 from cardd.agent.server import GREETING, NOT_INSTALLED, TAKEN
 from cardd.backoff import BackOff
@@ -49,8 +49,9 @@ class _Refused(Exception):
 class Agent:
     """One desktop's agent. ``program`` is the pinentry to start, None for what is found.
 
-    ``look`` returns the programs of this user that hold a socket; ``shower`` shows notifications. ``parts`` is what it
-    does of both: the dialogs, which have the PIN and can be kept in a sandbox, and what looks at the desktop.
+    ``look`` returns the programs of this user that hold a socket; ``shower`` shows notifications. ``lend`` serves the
+    readers of this session, None where it has none of its own. ``parts`` is what it does of these: the dialogs and the
+    readers, which have the PIN and can be kept in a sandbox, and what looks at the desktop.
     """
 
     def __init__(
@@ -59,24 +60,29 @@ class Agent:
         program: str | None,
         look: witness.Look,
         shower: notices.Shower | None = None,
+        *,
+        lend: readers.Lend | None = None,
         parts: Container[str] = PARTS,
     ) -> None:
         self._path = path
         self._program = program
         self._look = look
         self._shower = shower
+        self._lend = lend
         self._parts = parts
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        language = language_of(locale_of(os.environ))
         async with asyncio.TaskGroup() as serving:
             if DESKTOP in self._parts:
-                language = language_of(locale_of(os.environ))
                 serving.create_task(_stay(partial(witness.testify, self._path, language, self._look)))
                 if self._shower:
                     serving.create_task(_stay(partial(notices.announce, self._path, language, self._shower)))
             if DIALOGS in self._parts:
                 serving.create_task(self._show_dialogs())
+                if self._lend:
+                    serving.create_task(_stay(partial(readers.offer, self._path, language, self._lend)))
 
     async def _show_dialogs(self) -> None:
         """Serve dialog after dialog."""
@@ -193,15 +199,9 @@ async def _pass(source: socket.socket, target: socket.socket) -> None:
             await asyncio.sleep(0)  # the other way, and SIGTERM, have their turn
 
 
-async def serve(
-    path: Path,
-    program: str | None,
-    look: witness.Look,
-    shower: notices.Shower | None = None,
-    parts: Container[str] = PARTS,
-) -> None:
+async def serve(agent: Agent) -> None:
     """Run an agent until SIGTERM or SIGINT."""
-    serving = asyncio.ensure_future(Agent(path, program, look, shower, parts).run())
+    serving = asyncio.ensure_future(agent.run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     with contextlib.suppress(asyncio.CancelledError):

@@ -7,8 +7,8 @@ agent it is (SO_PEERCRED), and an agent is asked for its own user only.
 A desktop has one agent, the process that came first, with as many connections as it likes; it stays until it ends. Any
 other program of that user could show dialogs of its own and keep what is typed there: it is refused, and reported, and
 so is one that is not the installed agent. A user with several desktops is asked on the one that is on the screen.
-The same process tells which programs hold a connection (``cardd.agent.witness``), and shows notifications
-(``cardd.agent.notices``).
+The same process tells which programs hold a connection (``cardd.agent.witness``), shows notifications
+(``cardd.agent.notices``), and lends the readers of a remote desktop (``cardd.agent.readers``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from cardd.agent import notices, witness
+from cardd.agent import notices, readers, witness
 from cardd.agent.assuan import Assuan, readable
 from cardd.agent.notices import Notices
 from cardd.agent.witness import Witness
@@ -37,6 +37,7 @@ from cardd.model import Holders
 from cardd.worker import Background
 
 GREETING = "cardd-agent"
+WITH_PIN = (GREETING, readers.GREETING)  # of one process; what looks at the desktop may be another
 # how the answer to an agent begins that is refused: its desktop has one, or it is not the installed one
 TAKEN, NOT_INSTALLED = b"ERR 1", b"ERR 2"
 SO_PEERPIDFD = 77  # asm-generic/socket.h; Python has no name for it
@@ -98,6 +99,19 @@ class AgentDesktops(Protocol):
         ...
 
 
+class Loan(Protocol):
+    """What is lent over one connection, until it is closed."""
+
+    def close(self) -> None:
+        """Take nothing more."""
+        ...
+
+
+def no_loan(_uid: int, connection: socket.socket) -> None:
+    """Send away who would lend readers."""
+    connection.close()
+
+
 class OneDesktop:
     """``AgentDesktops`` where nobody tells: each user has one, and any program may be its agent."""
 
@@ -142,7 +156,7 @@ class _Process:
 
 
 class _Post(NamedTuple):
-    """One of a desktop's two posts: who shows the dialogs, and who looks at programs and shows notifications."""
+    """One of a desktop's two posts: who shows the dialogs and lends readers, and who looks at programs and notifies."""
 
     uid: int
     desktop: str
@@ -155,7 +169,7 @@ class AgentServer:
     ``on_refused`` is told of a program that is not a desktop's agent, at most once a minute for each user;
     ``on_change`` of each agent that comes and that ends. ``link`` returns the status page's address for a user, None
     where there is none. ``is_our_child`` tells which processes the daemon itself
-    started: they are nobody's agent.
+    started: they are nobody's agent. ``lend`` takes the readers that a user's agent lends over a connection.
     """
 
     def __init__(
@@ -169,6 +183,7 @@ class AgentServer:
         on_change: Callable[[AgentChange], None] = lambda _: None,
         link: Callable[[int], str | None] = lambda _: None,
         is_our_child: Callable[[int], bool] = lambda _: False,
+        lend: Callable[[int, socket.socket], Loan | None] = no_loan,
     ) -> None:
         self._desktops = desktops or OneDesktop()
         self._greeting_timeout = greeting_timeout
@@ -178,12 +193,14 @@ class AgentServer:
         self._on_change = on_change
         self._link = link
         self._is_our_child = is_our_child
+        self._lend = lend
         self._processes: dict[_Post, _Process] = {}
         self._arrivals: dict[int, asyncio.Event] = {}
         self._reported: dict[int, float] = {}
         self._agents: dict[int, list[_Waiting]] = {}
         self._witnesses: dict[tuple[int, str], Witness] = {}
         self._notices: dict[tuple[int, str], Notices] = {}
+        self._loans: dict[tuple[int, str], Loan] = {}
         self._greeting: Counter[int] = Counter()
         self._silent: dict[Assuan, asyncio.Task[None]] = {}  # in the order in which they came
         self._background = Background()
@@ -269,8 +286,11 @@ class AgentServer:
             each.close()
         for told in self._notices.values():
             told.close()
+        for loan in self._loans.values():
+            loan.close()
         self._witnesses.clear()
         self._notices.clear()
+        self._loans.clear()
         for process in self._processes.values():
             asyncio.get_running_loop().remove_reader(process.handle)
             process.close()
@@ -305,13 +325,13 @@ class AgentServer:
             if self._is_our_child(pid):
                 return
             name, language = await self._greeted(uid, talk)
-            if name not in (GREETING, witness.GREETING, notices.GREETING) or process.has_ended:
+            if name not in (GREETING, witness.GREETING, notices.GREETING, readers.GREETING) or process.has_ended:
                 return
             desktop = self._desktops.desktop_of(uid, pid)
             is_stranger = not self._desktops.is_installed_agent(uid, pid)
             if process.has_ended:  # what was looked at may have been another process's
                 return
-            if is_stranger or not self._is_the_agent(_Post(uid, desktop, name == GREETING), process):
+            if is_stranger or not self._is_the_agent(_Post(uid, desktop, name in WITH_PIN), process):
                 self._report(RefusedAgent(uid, pid, is_stranger))
                 with contextlib.suppress(OSError):
                     connection.send(NOT_INSTALLED + b" other agent\n" if is_stranger else TAKEN + b" another agent\n")
@@ -356,6 +376,8 @@ class AgentServer:
         process.close()
         del self._processes[post]
         if post.has_dialogs:
+            if loan := self._loans.pop((post.uid, post.desktop), None):
+                loan.close()
             self._on_change(AgentChange(process.uid, process.pid, has_come=False))
             return
         if seen_by := self._witnesses.pop((post.uid, post.desktop), None):
@@ -365,13 +387,19 @@ class AgentServer:
 
     def _keep(self, name: str, key: tuple[int, str], came: socket.socket) -> None:
         """Use this connection from now on: the agent has one of each kind, and the one before is dead."""
-        is_witness = name == witness.GREETING
-        if before := (self._witnesses if is_witness else self._notices).pop(key, None):
+        kinds: dict[str, Mapping[tuple[int, str], Loan]] = {
+            witness.GREETING: self._witnesses,
+            notices.GREETING: self._notices,
+            readers.GREETING: self._loans,
+        }
+        if before := kinds[name].get(key):
             before.close()
-        if is_witness:
+        if name == witness.GREETING:
             self._witnesses[key] = Witness(came, self._witness_timeout)
-        else:
+        elif name == notices.GREETING:
             self._notices[key] = Notices(came, partial(self._link, key[0]))
+        elif loan := self._lend(key[0], came):
+            self._loans[key] = loan
 
     def _report(self, refused: RefusedAgent) -> None:
         now = asyncio.get_running_loop().time()

@@ -29,7 +29,7 @@ ECPS_CHECK_BODY = Shape(EcpsCheckBody)
 async def show(call: Call) -> Reply:
     """Return that the daemon is here, and whether there are readers; nothing of this workstation."""
     try:
-        ready = bool(call.parts.readers.every.readers())
+        ready = bool(call.parts.readers.every.readers(lambda state: state.user in (None, call.peer.uid)))
     except PcscUnavailable:
         ready = False
     body = StatusAnswer("cardd", call.parts.version, "ready" if ready else "no_readers")

@@ -84,10 +84,9 @@ async def trace(call: Call, body: TraceBody) -> web.StreamResponse:
         """Begin with the readers and cards that are there."""
         followed = call.parts.trace.follow(call.caller.key, content)
         with contextlib.suppress(PcscUnavailable):
-            readers = call.parts.readers.every
             if content is not Content.NONE:
-                readers.read_anew()  # a recording that begins in the middle opens no card
-            for state in readers.readers():
+                call.parts.readers.every.read_anew()  # a recording that begins in the middle opens no card
+            for state in call.parts.readers.of(call.caller).readers():
                 followed.offer(call.parts.trace.present(state.reader.name, state.card.atr if state.card else b""))
         return followed
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
-from cardd.agent.agent import PARTS, SOCKET, serve
+from cardd.agent.agent import PARTS, SOCKET, Agent, serve
+from cardd.agent.readers import Lend
 from cardd.cli.parser import PATH, Exit, Parser, wanted_language
 from cardd.cli.terminal import open_in_browser
 from cardd.i18n import N_
@@ -14,15 +16,26 @@ from cardd.system.browsers import holders
 from cardd.system.host import harden
 from cardd.system.notifications import desktop_notifications
 
+SOCKET_NAME = "PCSCLITE_CSOCK_NAME"  # where libpcsclite finds the PC/SC of a session
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
     asked = command_line(wanted_language(given)).parse_args(given)
     harden()  # the PIN crosses this process
-    shower = desktop_notifications(open_in_browser)
-    asyncio.run(serve(asked.socket, asked.pinentry, holders, shower, (asked.only,) if asked.only else PARTS))
+    shower, parts = desktop_notifications(open_in_browser), (asked.only,) if asked.only else PARTS
+    asyncio.run(serve(Agent(asked.socket, asked.pinentry, holders, shower, lend=_lending(), parts=parts)))
     return Exit.OK
+
+
+def _lending() -> Lend | None:
+    """Return what lends this session's readers; None where it has none of its own."""
+    if SOCKET_NAME not in os.environ:
+        return None
+    from cardd.pcsc.lending import has_own_readers, lend  # noqa: PLC0415 - only where a session has readers
+
+    return lend if has_own_readers(os.environ) else None
 
 
 def command_line(language: str) -> Parser:

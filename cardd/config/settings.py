@@ -123,6 +123,15 @@ class Access(Section, frozen=True):
             )
         ),
     ] = ()
+    lent_readers: Annotated[
+        bool,
+        Meta(
+            description=N_(
+                "The readers of a remote desktop (xrdp) that the agent of its session lends are taken, for its own "
+                "user alone."
+            )
+        ),
+    ] = False
 
 
 class SessionRules(Section, frozen=True):

@@ -27,7 +27,7 @@ class Subscription:
 
     def offer(self, event: Event) -> None:
         """Queue the event when it is for this listener; a full queue ends the subscription, never blocks the core."""
-        is_for_us = self._public if event.to is None else event.to == self.caller
+        is_for_us = self._is_public(event) if event.to is None else event.to == self.caller
         if not is_for_us and self._whole_user and event.to and self.caller and event.to.uid == self.caller.uid:
             event, is_for_us = Event(event.type, {}, to=self.caller), True
         if not is_for_us or self._ended:
@@ -37,6 +37,11 @@ class Subscription:
             return
         self._events.append(event)
         self._wake()
+
+    def _is_public(self, event: Event) -> bool:
+        if event.user is not None:
+            return self.caller is not None and self.caller.uid == event.user
+        return self._public
 
     async def next(self) -> Event | None:
         """The next event, in the order they were published; None once the subscription has ended."""

@@ -20,7 +20,10 @@ SESSIONLESS: Problems = {**UNREADABLE, CardKind.CPS3_CONTACTLESS: CardContactles
 
 @dataclass(frozen=True, slots=True)
 class InsertedCard:
-    """One card or token from its insertion to its removal; ``slot`` is the PC/SC reader that a token sits in."""
+    """One card or token from its insertion to its removal; ``slot`` is the PC/SC reader that a token sits in.
+
+    ``user`` is the OS user whose alone the reader is: one that their session's agent lends.
+    """
 
     id: str
     reader: str
@@ -29,6 +32,7 @@ class InsertedCard:
     access: CardAccess
 
     slot: str = ""
+    user: int | None = None
 
     @property
     def is_mute(self) -> bool:
@@ -53,7 +57,8 @@ class InsertedCard:
     @property
     def is_left(self) -> bool:
         """Whether modules may look at the card: one that no driver of ours serves, and is no patient's."""
-        return not self.is_token and not self.is_served_natively and self.kind is not CardKind.VITALE
+        is_in_our_reader = not self.is_token and self.user is None
+        return is_in_our_reader and not self.is_served_natively and self.kind is not CardKind.VITALE
 
     @property
     def unreadable(self) -> CardError | None:

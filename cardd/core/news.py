@@ -80,11 +80,11 @@ class News(Part):
         self._level = config.prompt.notifications
 
     def card_inserted(self, card: InsertedCard) -> None:
-        """Tell whose the readers are of a card that opens sessions; a patient's card concerns nobody here."""
+        """Tell whose the reader is of a card that opens sessions; a patient's card concerns nobody here."""
         if not card.is_served_natively:
             return
         for uid in tuple(self._desktops.told()):
-            if self._owns(uid):
+            if self._owns(uid) if card.user is None else card.user == uid:
                 self._tell(uid, "card_in", {"card": card.kind.value.upper(), "reader": card.reader})
 
     def card_removed(self, card: InsertedCard, reason: str) -> None:  # noqa: ARG002 - of every part

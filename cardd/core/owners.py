@@ -3,7 +3,8 @@
 The readers belong to whoever sits at the machine, the users of its active local sessions, and to the owners that the
 configuration names. Where nobody tells who sits there (no logind), they belong to the only person who has an account.
 Root and the service's own user may use them, and who has a session open on a card may go on with that card. A key file
-is in no reader: it serves the programs of every user.
+is in no reader: it serves the programs of every user. A reader that a session's agent lends is its user's alone,
+whoever sits at the machine.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cardd.config import Access, Config
 from cardd.core.events import EventBus, Subscription
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.lifecycle import Part
-from cardd.core.readers import Readers, ReaderState
+from cardd.core.readers import Among, Readers, ReaderState
 from cardd.core.recording import append_if_possible, entry_of
 from cardd.core.session import Session
 from cardd.core.sessions import Sessions
@@ -92,7 +93,7 @@ class Owners(Part):
 
         def is_left(session: Session) -> bool:
             uid, card = session.caller.peer.uid, session.card
-            is_in_reader = card is not None and card.kind is not CardKind.PKCS12
+            is_in_reader = card is not None and card.user is None and card.kind is not CardKind.PKCS12
             return is_in_reader and not self.owns(uid) and self._owned(uid, before)
 
         def is_changed(subscription: Subscription) -> bool:
@@ -109,6 +110,8 @@ class Owners(Part):
 
     def may_use(self, uid: int, card: InsertedCard) -> bool:
         """Return whether this user may use this card now."""
+        if card.user is not None:
+            return card.user == uid
         return (
             card.kind is CardKind.PKCS12
             or self.owns(uid)
@@ -164,42 +167,52 @@ class CallersReaders:
         return self._owners.owns(self._uid)
 
     def readers(self) -> list[ReaderState]:
-        """Every reader slot, or those with a card that the user may use. Raises ReaderNotYours, PcscUnavailable."""
-        if self.is_owner:
-            return self._every.readers()
-        mine = self.cards()
-        return [state for state in self._every.readers() if state.card in mine]
+        """Every reader slot, or those that the user may use. Raises ReaderNotYours, PcscUnavailable."""
+        if not self.is_owner and not self._any(self._sees):
+            raise ReaderNotYours
+        return self._every.readers(self._sees)
 
     def cards(self) -> list[InsertedCard]:
-        """The cards that the user may use. Raises ReaderNotYours where there are none, PcscUnavailable."""
-        if self.is_owner:
-            return self._every.cards()
-        mine = self.visible()
-        if not mine:
+        """The cards that the user may use. Raises ReaderNotYours where no reader is theirs, PcscUnavailable."""
+        if not self.is_owner and not self._any(self._sees):
             raise ReaderNotYours
-        return mine
+        return self._every.cards(self._sees)
 
     def visible(self) -> list[InsertedCard]:
         """The cards that the user may use; none where the readers are somebody else's."""
         with contextlib.suppress(PcscUnavailable):
-            return [card for card in self._every.cards() if self._owners.may_use(self._uid, card)]
+            return self._every.cards(self._sees)
         return []
+
+    def _sees(self, state: ReaderState) -> bool:
+        """Return whether this reader slot is the user's, or has a card that they may use."""
+        if state.user is not None:
+            return state.user == self._uid
+        return self.is_owner or (state.card is not None and self._owners.may_use(self._uid, state.card))
+
+    def _any(self, among: Among) -> bool:
+        with contextlib.suppress(PcscUnavailable):
+            return bool(self._every.readers(among))
+        return False
 
     def card(self, identifier: str) -> InsertedCard:
         """The card with this identifier. Raises ReaderNotYours, CardUnknown."""
         self._admit(identifier)
-        return self._every.card(identifier)
+        return self._every.card(identifier, self._sees)
 
     def readable(self, identifier: str) -> InsertedCard:
         """Raises ReaderNotYours, and what ``Readers.readable`` raises."""
         self._admit(identifier)
-        return self._every.readable(identifier)
+        return self._every.readable(identifier, self._sees)
 
     def choose(self, identifier: str | None) -> InsertedCard:
         """Raises ReaderNotYours, and what ``Readers.choose`` raises."""
         self._admit(identifier)
-        return self._every.choose(identifier)
+        return self._every.choose(identifier, self._sees)
 
     def _admit(self, identifier: str | None) -> None:
-        if not self.is_owner and not any(card.id == identifier for card in self.visible()):
+        """Raises ReaderNotYours. Who is lent a reader of their own asks for its cards like an owner."""
+        if self.is_owner or self._any(lambda state: state.user == self._uid):
+            return
+        if not any(card.id == identifier for card in self.visible()):
             raise ReaderNotYours

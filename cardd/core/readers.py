@@ -29,11 +29,13 @@ from cardd.errors import (
     CardUnknown,
     CardUnrecognised,
     PcscUnavailable,
+    ReaderGone,
 )
 from cardd.model import CallerKey, CardKind, Event
 from cardd.ports import LeftReaders, LookingSource, Reader, ReaderSource, SourceSettings, Token
 
 Admit = Callable[[CallerKey, InsertedCard], None]
+Among = Callable[["ReaderState"], bool]
 
 UNFIT = 3
 NO_TOKENS = SourceSettings()
@@ -41,10 +43,16 @@ NO_TOKENS = SourceSettings()
 
 @dataclass(slots=True)
 class ReaderState:
-    """One reader slot and the card in it."""
+    """One reader slot and the card in it; ``user`` is the OS user whose alone it is, None for one of this machine's."""
 
     reader: Reader
+    user: int | None = None
     card: InsertedCard | None = None
+
+
+def all_of_them(_state: ReaderState) -> bool:
+    """Return that this reader is meant too."""
+    return True
 
 
 class Readers:
@@ -108,19 +116,19 @@ class Readers:
         self.available = available
         self._events.publish(Event("readers.available" if available else "readers.unavailable"))
 
-    def reader_added(self, reader: Reader) -> None:
+    def reader_added(self, reader: Reader, user: int | None = None) -> None:
         """Note a new reader slot."""
-        self._readers[reader.name] = ReaderState(reader)
-        self._trace.readers_changed("reader.added", reader.name)
-        self._events.publish(Event("reader.added", {"reader": reader.name}))
+        self._readers[reader.name] = ReaderState(reader, user)
+        self._trace.readers_changed("reader.added", reader.name, user=user)
+        self._events.publish(Event("reader.added", {"reader": reader.name}, user=user))
 
     def reader_removed(self, name: str) -> None:
         """Forget a reader slot, its card first."""
         if name in self._readers:
             self.card_removed(name)
-            del self._readers[name]
-            self._trace.readers_changed("reader.removed", name)
-            self._events.publish(Event("reader.removed", {"reader": name}))
+            user = self._readers.pop(name).user
+            self._trace.readers_changed("reader.removed", name, user=user)
+            self._events.publish(Event("reader.removed", {"reader": name}, user=user))
 
     def card_inserted(self, name: str, atr: bytes) -> None:
         """Give the card an identifier and tell everyone; a token that stands for the same card gives way to it."""
@@ -143,8 +151,12 @@ class Readers:
         self._events.publish(Event("module.failed", {"module": source, "why": why}))
 
     def open_card(self, name: str, channel: Channel) -> Card:
-        """Open the card behind this channel with its driver."""
-        return self._registry.open(TracedChannel(name, channel, self._trace))
+        """Open the card behind this channel with its driver. Raises ReaderGone, and what the driver raises."""
+        state = self._readers.get(name)
+        if state is None:
+            raise ReaderGone(reader=name)
+        traced = TracedChannel(name, channel, self._trace, state.user)
+        return self._registry.open(traced, remembers=state.user is None)
 
     def read_anew(self) -> None:
         """Have every card read from its first byte on at its next use, for who records what it says."""
@@ -159,54 +171,58 @@ class Readers:
         if state is None or state.card is None:
             return
         card, state.card = state.card, None
-        is_service_gone = not self.available and (bool(card.slot) or not card.is_token)
+        is_ours = card.user is None and (bool(card.slot) or not card.is_token)
+        is_service_gone = is_ours and not self.available
         card.access.lost(PcscUnavailable if is_service_gone else CardRemoved)
         self._lifecycle.card_removed(card, "readers_gone" if is_service_gone else "card_removed")
-        self._trace.readers_changed("card.removed", name)
-        self._events.publish(Event("card.removed", {"card": card.id, "reader": name}))
+        self._trace.readers_changed("card.removed", name, user=card.user)
+        self._events.publish(Event("card.removed", {"card": card.id, "reader": name}, user=card.user))
         if not card.is_token:
             self._leave_readers()
 
     # --- what the core asks ---
 
-    def readers(self) -> list[ReaderState]:
-        """Every reader slot, by name. Raises PcscUnavailable when the reader service is down."""
-        if not self.available and not self._readers:
-            raise PcscUnavailable
-        return [self._readers[name] for name in sorted(self._readers)]
+    # ``among`` tells which readers are meant: whoever may not know of one learns nothing of it
 
-    def cards(self) -> list[InsertedCard]:
+    def readers(self, among: Among = all_of_them) -> list[ReaderState]:
+        """Every reader slot, by name. Raises PcscUnavailable when the reader service is down."""
+        found = [self._readers[name] for name in sorted(self._readers) if among(self._readers[name])]
+        if not self.available and not found:
+            raise PcscUnavailable
+        return found
+
+    def cards(self, among: Among = all_of_them) -> list[InsertedCard]:
         """Every inserted card and token, by reader name; each once, also when a module knows a card that we do not.
 
         Raises PcscUnavailable as ``readers`` does.
         """
-        found = [state.card for state in self.readers() if state.card]
+        found = [state.card for state in self.readers(among) if state.card]
         through_modules = {card.slot for card in found if card.slot}
         return [card for card in found if card.reader not in through_modules or card.is_served_natively]
 
-    def card(self, identifier: str) -> InsertedCard:
+    def card(self, identifier: str, among: Among = all_of_them) -> InsertedCard:
         """The card with this identifier. Raises CardUnknown."""
-        for card in self.cards():
+        for card in self.cards(among):
             if card.id == identifier:
                 return card
         raise CardUnknown(card=identifier)
 
-    def readable(self, identifier: str) -> InsertedCard:
+    def readable(self, identifier: str, among: Among = all_of_them) -> InsertedCard:
         """The card that is named, of which something can be read. Raises CardUnknown, or what keeps it from that."""
-        card = self.card(identifier)
+        card = self.card(identifier, among)
         if card.unreadable:
             raise card.unreadable
         return card
 
-    def choose(self, identifier: str | None) -> InsertedCard:
+    def choose(self, identifier: str | None, among: Among = all_of_them) -> InsertedCard:
         """The card that is named, or the only one with which a session can be opened.
 
         Raises CardAmbiguous when several can; when none can, the error that tells the user why: a patient's card, one
         without contact, a mute or an unknown one, or none at all.
         """
         if identifier is not None:
-            return _usable(self.card(identifier))
-        cards = self.cards()
+            return _usable(self.card(identifier, among))
+        cards = self.cards(among)
         candidates = [card for card in cards if card.problem is None]
         served = [[card for card in candidates if _rank(card) == rank] for rank in range(UNFIT)]
         match next(filter(None, served), []):
@@ -227,11 +243,12 @@ class Readers:
             linger=LINGER if atr else math.inf,  # nobody else waits for a token
             replaced=partial(self._card_replaced, name),
             admit=partial(self._admit_to, name),
-            others=self._others,
+            others=self._others if state.user is None else lambda: True,  # nobody sees who waits behind an agent
         )
-        card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access, slot)
-        self._trace.readers_changed("card.inserted", name, atr)
-        self._events.publish(Event("card.inserted", {"card": card.id, "reader": name, "kind": kind.value}))
+        card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access, slot, state.user)
+        self._trace.readers_changed("card.inserted", name, atr, user=card.user)
+        told = {"card": card.id, "reader": name, "kind": kind.value}
+        self._events.publish(Event("card.inserted", {**told}, user=card.user))
         return card
 
     def _card_replaced(self, name: str, access: CardAccess) -> None:
@@ -316,12 +333,15 @@ class DriverRegistry:
         """The kind that some driver sees in the ATR; UNKNOWN when none does."""
         return self._by_atr(atr)[1]
 
-    def open(self, channel: Channel) -> Card:
-        """Open the card with its driver. Raises CardUnrecognised, or what the driver raises."""
+    def open(self, channel: Channel, *, remembers: bool = True) -> Card:
+        """Open the card with its driver. Raises CardUnrecognised, or what the driver raises.
+
+        Without ``remembers`` it is read whole and nothing is kept of it: an agent may lie about a card that is real.
+        """
         driver, kind = self._by_atr(channel.atr)
         if driver is None:
             driver, kind = self._by_application(channel)
-        if isinstance(driver, RememberingDriver):
+        if remembers and isinstance(driver, RememberingDriver):
             return driver.open_known(channel, kind, self.known.of(driver.name, channel.atr))
         return driver.open(channel, kind)
 

@@ -120,7 +120,7 @@ class Trace:
             told |= {"received": len(outcome.data), "status": f"{outcome.sw:04X}"}
         else:
             told["error"] = outcome
-        self._post("exchange", told, {content: exchange.shown(content) for content in Content})
+        self._post("exchange", told, {content: exchange.shown(content) for content in Content}, user=exchange.user)
 
     def stepped(self, request: Request, step: Step) -> None:
         """Tell of a step of a request; from any thread."""
@@ -135,10 +135,10 @@ class Trace:
             about: dict[str, JsonValue] = {"name": request.name, "status": status, **({"code": code} if code else {})}
             self._post("request", {**self._told(None, request), **about, "spent": {**spent}})
 
-    def readers_changed(self, what: str, reader: str, atr: bytes = b"") -> None:
-        """Tell of a reader or a card that came or left."""
+    def readers_changed(self, what: str, reader: str, atr: bytes = b"", *, user: int | None = None) -> None:
+        """Tell of a reader or a card that came or left; ``user`` is whose alone the reader is."""
         if self.is_followed:
-            self._post(what, self._told(reader) | ({"atr": atr.hex().upper()} if atr else {}))
+            self._post(what, self._told(reader) | ({"atr": atr.hex().upper()} if atr else {}), user=user)
 
     def present(self, reader: str, atr: bytes) -> Event:
         """Return what a trace begins with: a reader that is there, and the card in it."""
@@ -156,14 +156,21 @@ class Trace:
         return told | ({"request": asked.id} if asked else {})
 
     def _post(
-        self, kind: str, told: dict[str, JsonValue], more: Mapping[Content, dict[str, JsonValue]] | None = None
+        self,
+        kind: str,
+        told: dict[str, JsonValue],
+        more: Mapping[Content, dict[str, JsonValue]] | None = None,
+        *,
+        user: int | None = None,
     ) -> None:
         if self._loop:
-            post(self._loop, partial(self._publish, kind, told, more or {}))
+            post(self._loop, partial(self._publish, kind, told, more or {}, user))
 
-    def _publish(self, kind: str, told: dict[str, JsonValue], more: Mapping[Content, dict[str, JsonValue]]) -> None:
+    def _publish(
+        self, kind: str, told: dict[str, JsonValue], more: Mapping[Content, dict[str, JsonValue]], user: int | None
+    ) -> None:
         for content, bus in self._buses.items():
-            bus.publish(Event(kind, told | more.get(content, {})))
+            bus.publish(Event(kind, told | more.get(content, {}), user=user))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +179,7 @@ class Exchange:
 
     ``begins`` has the card's answer to reset and its protocol, where this is the first command since a transaction
     began or the card was reset. ``masked`` are data and answer as a record of the trace may have them. ``is_secret``
-    says that a code went with the command, whose length nobody is told.
+    says that a code went with the command, whose length nobody is told. ``user`` is whose alone the reader is.
     """
 
     reader: str
@@ -182,6 +189,7 @@ class Exchange:
     begins: tuple[bytes, Protocol] | None
     masked: tuple[bytes | None, bytes | None] = (None, None)
     is_secret: bool = False
+    user: int | None = None
 
     def shown(self, content: Content) -> dict[str, JsonValue]:
         """Return data and answer as far as a trace of this kind has them; never a code."""
@@ -200,10 +208,11 @@ def _microseconds(seconds: float) -> int:
 
 
 class TracedChannel:
-    """A card's channel that tells the trace of what goes through it."""
+    """A card's channel that tells the trace of what goes through it; ``user`` is whose alone the reader is."""
 
-    def __init__(self, reader: str, channel: Channel, trace: Trace) -> None:
+    def __init__(self, reader: str, channel: Channel, trace: Trace, user: int | None = None) -> None:
         self._reader = reader
+        self._user = user
         self._channel = channel
         self._trace = trace
         self._epoch = -1
@@ -259,7 +268,8 @@ class TracedChannel:
         is_first, self._epoch = self._epoch != self._channel.epoch, self._channel.epoch
         begins = (self._channel.atr, self._channel.protocol) if is_first else None
         masked = self._masked(command, outcome) if self._trace.is_masked else (None, None)
-        self._trace.exchanged(Exchange(self._reader, command, outcome, seconds, begins, masked, is_secret))
+        told = Exchange(self._reader, command, outcome, seconds, begins, masked, is_secret, self._user)
+        self._trace.exchanged(told)
 
     def _masked(self, command: Command, outcome: Response | str) -> tuple[bytes | None, bytes | None]:
         """Return data and answer without what tells whose the card is."""

@@ -219,11 +219,15 @@ class PinQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, as it goes out on ``/v1/events``. ``to`` limits it to one caller."""
+    """Something that happened, as it goes out on ``/v1/events``.
+
+    ``to`` limits it to one caller, ``user`` to the callers of one OS user: it is about a reader that is theirs alone.
+    """
 
     type: str
     data: dict[str, JsonValue] = field(default_factory=dict)
     to: CallerKey | None = None
+    user: int | None = None
 
 
 class Outcome(StrEnum):

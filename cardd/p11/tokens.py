@@ -133,9 +133,9 @@ class Tokens:
             self.forget(card)
 
     def _learn(self) -> None:
-        """Give a number to each reader that is new."""
+        """Give a number to each reader of this machine that is new; lent ones come and go with their sessions."""
         with contextlib.suppress(PcscUnavailable):
-            for state in self._readers.every.readers():
+            for state in self._readers.every.readers(lambda state: state.user is None):
                 if state.reader.name not in self._names and len(self._names) < SLOTS_MAX:
                     self._names.append(state.reader.name)
 

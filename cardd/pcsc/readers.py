@@ -21,11 +21,20 @@ STOP_LIMIT = 2.0  # seconds that stop() gives a PC/SC service or a card that han
 class PcscReaders:
     """``cardd.ports.ReaderSource`` over PC/SC; started once. ``language`` (``fr``, ``en``) is for readers' keypads.
 
-    ``holder`` tells who holds a card that is in use; it blocks.
+    ``holder`` tells who holds a card that is in use; it blocks. ``user`` is the OS user whose alone the readers are,
+    where these are not this machine's own.
     """
 
-    def __init__(self, *, language: str = "fr", winscard: WinScard | None = None, holder: Holder = dict) -> None:
+    def __init__(
+        self,
+        *,
+        language: str = "fr",
+        winscard: WinScard | None = None,
+        holder: Holder = dict,
+        user: int | None = None,
+    ) -> None:
         self._holder = holder
+        self._user = user
         self._language = language
         self._winscard = winscard or WinScard()
         self._readers: dict[str, PcscReader] = {}
@@ -71,6 +80,13 @@ class PcscReaders:
             self._looking.set_result(None)
             self._looking = None
 
+    def forsake(self) -> None:
+        """Tell at once that every reader has gone, and nothing more; ``stop`` comes next."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            for name in list(self._readers):
+                listener.reader_removed(name)
+
     async def stop(self) -> None:
         """Stop watching and release the readers; the listener is told nothing more."""
         if self._watch is None:
@@ -92,7 +108,8 @@ class PcscReaders:
         if available is not self._available:
             self._available = available
             self._has_card.clear()
-            listener.readers_available(available)
+            if self._user is None:
+                listener.readers_available(available)
         for change in changes:
             self._tell(listener, change)
 
@@ -102,7 +119,7 @@ class PcscReaders:
                 opener = partial(listener.open_card, change.reader)
                 reader = PcscReader(change.reader, self._winscard, self._language, opener, self._holder)
                 self._readers[change.reader] = reader
-                listener.reader_added(reader)
+                listener.reader_added(reader, self._user)
             case ChangeKind.REMOVED:
                 self._closing.start(self._readers.pop(change.reader).close())
                 listener.reader_removed(change.reader)

@@ -106,7 +106,7 @@ class WinScard:
     def establish(self) -> int:
         """Open a context. Raises PcscUnavailable."""
         code, context = _scard().SCardEstablishContext(_SYSTEM)
-        _check(code)
+        check(code)
         return int(context)
 
     def release(self, context: int) -> None:
@@ -122,7 +122,7 @@ class WinScard:
         code, names = _scard().SCardListReaders(context, [])
         if code & 0xFFFFFFFF == _NO_READERS:
             return []
-        _check(code)
+        check(code)
         return [name for name in names if name.isascii()]
 
     def wait(self, context: int, states: Sequence[tuple[str, int]], timeout: int) -> list[ReaderState] | None:
@@ -130,19 +130,19 @@ class WinScard:
         code, found = _scard().SCardGetStatusChange(context, timeout, list(states))
         if code & 0xFFFFFFFF in (_CANCELLED, _TIMEOUT):
             return None
-        _check(code)
+        check(code)
         return [ReaderState(name, event, bytes(atr)) for name, event, atr in found]
 
     def connect(self, context: int, reader: str) -> Handle:
         """Connect to the card in the reader, shared with other programs; waits while one has it for itself."""
         code, number, protocol = _scard().SCardConnect(context, reader, _SHARED, _T0 | _T1)
-        _check(code, reader)
+        check(code, reader)
         return Handle(context, int(number), reader, _protocol(protocol))
 
     def reconnect(self, handle: Handle, disposition: Disposition) -> Handle:
         """Acknowledge another's reset, or reset the card, and agree on the protocol anew; the number stays."""
         code, protocol = _scard().SCardReconnect(handle.number, _SHARED, _T0 | _T1, disposition)
-        _check(code, handle.reader)
+        check(code, handle.reader)
         return replace(handle, protocol=_protocol(protocol))
 
     def disconnect(self, handle: Handle, disposition: Disposition) -> None:
@@ -151,16 +151,16 @@ class WinScard:
 
     def begin(self, handle: Handle) -> None:
         """Begin a transaction; waits while another program is in one."""
-        _check(_scard().SCardBeginTransaction(handle.number), handle.reader)
+        check(_scard().SCardBeginTransaction(handle.number), handle.reader)
 
     def end(self, handle: Handle) -> None:
         """End the transaction and leave the card as it is."""
-        _check(_scard().SCardEndTransaction(handle.number, Disposition.LEAVE), handle.reader)
+        check(_scard().SCardEndTransaction(handle.number, Disposition.LEAVE), handle.reader)
 
     def atr(self, handle: Handle) -> bytes:
         """Ask for the connected card's answer to reset."""
         code, _, _, _, atr = _scard().SCardStatus(handle.number)
-        _check(code, handle.reader)
+        check(code, handle.reader)
         return bytes(atr)
 
     def transmit(self, handle: Handle, apdu: list[int]) -> bytes:
@@ -168,13 +168,13 @@ class WinScard:
         pci = _T0 if handle.protocol is Protocol.T0 else _T1
         code, answer = _scard().SCardTransmit(handle.number, pci, apdu)
         if code:
-            _check(code, handle.reader)
+            check(code, handle.reader)
         return bytes(answer)
 
     def control(self, handle: Handle, control_code: int, data: list[int]) -> bytes:
         """Send a command to the reader itself."""
         code, answer = _scard().SCardControl(handle.number, control_code, data)
-        _check(code, handle.reader)
+        check(code, handle.reader)
         return bytes(answer)
 
 
@@ -188,7 +188,8 @@ def _scard() -> ModuleType:
     return loaded
 
 
-def _check(code: int, reader: str = "") -> None:
+def check(code: int, reader: str = "") -> None:
+    """Raise the error that this return code stands for, if it is one."""
     code &= 0xFFFFFFFF
     if code == _SUCCESS:
         return

@@ -24,6 +24,17 @@ async def test_who_listens_gets_what_is_for_all_and_for_itself_in_order() -> Non
     assert [await own_only.next() for _ in range(2)] == [*for_us, None]
 
 
+async def test_what_is_about_one_users_own_reader_is_told_to_all_of_theirs_and_to_nobody_else() -> None:
+    bus = EventBus()
+    ours, owners = bus.subscribe(CallerKey(US.uid, "lps-2"), public=False), bus.subscribe(OTHERS)
+    nobodys = bus.subscribe(None)
+    lent = Event("reader.added", {"number": 0}, user=US.uid)
+    bus.publish(lent)
+    bus.close()
+    assert [await ours.next(), await ours.next()] == [lent, None]
+    assert (await owners.next(), await nobodys.next()) == (None, None)
+
+
 async def test_who_does_not_read_is_let_go_with_what_came_until_then() -> None:
     bus = EventBus()
     slow, quick = bus.subscribe(US), bus.subscribe(OTHERS)

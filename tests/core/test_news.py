@@ -85,6 +85,14 @@ async def test_a_card_is_told_to_whom_the_readers_belong_and_a_patients_card_to_
     assert await world.desktops.take_all() == [(1000, "card_in", {"card": "CPS3", "reader": "Lecteur de test"})]
 
 
+async def test_a_card_in_a_lent_reader_is_told_to_its_user_and_not_to_whom_the_readers_belong(world: World) -> None:
+    reader, readers = world.core.reader, world.core.readers
+    readers.reader_removed(reader.name)
+    readers.reader_added(reader, 1001)
+    readers.card_inserted(reader.name, world.core.card.atr)
+    assert await world.desktops.take() == [(1001, "card_in")]
+
+
 async def test_the_tries_that_a_wrong_pin_left_are_told_once_and_again_after_a_right_one(world: World) -> None:
     async def mistyped(caller: Caller) -> None:
         world.core.person.pins = ["0000"]

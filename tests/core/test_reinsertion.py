@@ -83,3 +83,20 @@ async def test_a_recording_has_the_whole_of_a_known_card(used: Core) -> None:
     used.readers.read_anew()
     await put_in_again(used)
     assert await opening(used) > REOPENED_MAX
+
+
+async def test_of_a_card_in_a_lent_reader_nothing_is_known_and_nothing_kept(used: Core) -> None:
+    """The agent that lends it may lie about a card that is real."""
+    assert await opening_in(used, CALLER.peer.uid) > REOPENED_MAX
+    used.readers.read_anew()
+    assert await opening_in(used, CALLER.peer.uid) > REOPENED_MAX
+    await used.signing.sign(await logged_in(used), [REQUEST], None)
+    assert await opening_in(used, None) > REOPENED_MAX
+
+
+async def opening_in(core: Core, user: int | None) -> int:
+    """Return how many APDUs it takes in the reader as this user's own, or as this machine's."""
+    core.readers.reader_removed(core.reader.name)
+    core.readers.reader_added(core.reader, user)
+    core.readers.card_inserted(core.reader.name, core.card.atr)
+    return await opening(core)

@@ -36,7 +36,7 @@ class Recorder:
     def readers_available(self, available: bool) -> None:
         self._told.put_nowait(("available", available))
 
-    def reader_added(self, reader: Reader) -> None:
+    def reader_added(self, reader: Reader, user: int | None = None) -> None:
         self.readers[reader.name] = reader
         self._told.put_nowait(("added", reader.name))
 

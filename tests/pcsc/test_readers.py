@@ -186,7 +186,7 @@ import asyncio, os, signal, sys, time
 from cardd.pcsc import PcscReaders
 class Listener:
     def readers_available(self, available): print("available", available, flush=True)
-    def reader_added(self, reader): print("added", reader.name, flush=True)
+    def reader_added(self, reader, user=None): print("added", reader.name, flush=True)
 async def main():
     source = PcscReaders()
     await source.start(Listener())

@@ -47,7 +47,7 @@ class Listener:
 
     def readers_available(self, available: bool) -> None: ...
 
-    def reader_added(self, reader: Reader) -> None:
+    def reader_added(self, reader: Reader, user: int | None = None) -> None:
         self.readers[reader.name] = reader
         self.told.append("added")
 

@@ -33,7 +33,7 @@ class Listener:
     def readers_available(self, available: bool) -> None:
         self.told.append(f"available {available}")
 
-    def reader_added(self, reader: Reader) -> None:
+    def reader_added(self, reader: Reader, user: int | None = None) -> None:
         self.told.append(f"added {reader.name}")
 
     def reader_removed(self, name: str) -> None:
