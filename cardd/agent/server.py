@@ -16,10 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import select
 import socket
-import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -30,6 +27,7 @@ from typing import NamedTuple, Protocol
 from cardd.agent import notices, readers, witness
 from cardd.agent.assuan import Assuan, readable
 from cardd.agent.notices import Notices
+from cardd.agent.processes import AgentDesktops, AgentProcess, OneDesktop
 from cardd.agent.witness import Witness
 from cardd.backoff import Throttle
 from cardd.errors import BrowserUnseen, PromptUnavailable
@@ -40,12 +38,10 @@ GREETING = "cardd-agent"
 WITH_PIN = (GREETING, readers.GREETING)  # of one process; what looks at the desktop may be another
 # how the answer to an agent begins that is refused: its desktop has one, or it is not the installed one
 TAKEN, NOT_INSTALLED = b"ERR 1", b"ERR 2"
-SO_PEERPIDFD = 77  # asm-generic/socket.h; Python has no name for it
 GREETING_TIMEOUT = 5.0
 AGENTS_MAX = 16  # of one user, those that have not yet greeted included
 SILENT_MAX = 256  # of all users, that have not yet greeted: with one more the oldest is sent away
 ACCEPT_PAUSE = 1.0
-CREDENTIALS = struct.Struct("3i")
 REPORT_PAUSE = 60.0  # seconds between two reports of refused agents of one user: who tries all the time fills no log
 
 log = logging.getLogger(__name__)
@@ -79,26 +75,6 @@ class AgentChange:
     has_come: bool
 
 
-class AgentDesktops(Protocol):
-    """What the system tells of the desktops, and of the processes that come as their agents."""
-
-    async def settle(self) -> None:
-        """Wait until the desktops are known, for a moment at most."""
-        ...
-
-    def desktop_of(self, uid: int, pid: int) -> str:
-        """Return the desktop that this process of the user's belongs to."""
-        ...
-
-    def is_shown(self, desktop: str) -> bool:
-        """Return whether this desktop is on a screen, and not locked."""
-        ...
-
-    def is_installed_agent(self, uid: int, pid: int) -> bool:
-        """Return whether this process of the user's is the installed agent, as far as that can be told."""
-        ...
-
-
 class Loan(Protocol):
     """What is lent over one connection, until it is closed."""
 
@@ -110,49 +86,6 @@ class Loan(Protocol):
 def no_loan(_uid: int, connection: socket.socket) -> None:
     """Send away who would lend readers."""
     connection.close()
-
-
-class OneDesktop:
-    """``AgentDesktops`` where nobody tells: each user has one, and any program may be its agent."""
-
-    async def settle(self) -> None:
-        """Return at once: there is nothing to wait for."""
-
-    def desktop_of(self, _uid: int, _pid: int) -> str:
-        """Return the same for every process."""
-        return ""
-
-    def is_shown(self, _desktop: str) -> bool:
-        """Return that it may be."""
-        return True
-
-    def is_installed_agent(self, _uid: int, _pid: int) -> bool:
-        """Return that it is: nothing tells the contrary."""
-        return True
-
-
-class _Process:
-    """The process that is a desktop's agent, known by a descriptor of it: its number may become another's."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        """Raises OSError where there is no such process any more."""
-        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-        self.pid, self.uid, _ = CREDENTIALS.unpack(told)
-        try:  # of the very process that connected, since Linux 6.5
-            self.handle = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD)
-        except OSError:
-            self.handle = os.pidfd_open(self.pid)
-
-    @property
-    def has_ended(self) -> bool:
-        """Return whether it runs no more."""
-        state = select.poll()  # select() knows no descriptor from 1024 on
-        state.register(self.handle, select.POLLIN)
-        return bool(state.poll(0))
-
-    def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self.handle)
 
 
 class _Post(NamedTuple):
@@ -194,7 +127,7 @@ class AgentServer:
         self._link = link
         self._is_our_child = is_our_child
         self._lend = lend
-        self._processes: dict[_Post, _Process] = {}
+        self._processes: dict[_Post, AgentProcess] = {}
         self._arrivals: dict[int, asyncio.Event] = {}
         self._reported: dict[int, float] = {}
         self._agents: dict[int, list[_Waiting]] = {}
@@ -317,7 +250,7 @@ class AgentServer:
         with contextlib.ExitStack() as refused:
             talk = Assuan(refused.enter_context(connection))
             try:
-                process = _Process(connection)
+                process = AgentProcess(connection)
             except OSError:  # it has left meanwhile
                 return
             refused.callback(process.close)
@@ -351,7 +284,7 @@ class AgentServer:
         # an agent that waits has nothing to say: whatever comes, its leaving included, ends it
         asyncio.get_running_loop().add_reader(connection, self._left, uid, agent)
 
-    def _is_the_agent(self, post: _Post, process: _Process) -> bool:
+    def _is_the_agent(self, post: _Post, process: AgentProcess) -> bool:
         """Return whether this process is the desktop's agent; the first is, and the next one when it has ended.
 
         ``process`` is kept, or closed where it is known already.
@@ -370,7 +303,7 @@ class AgentServer:
             self._on_change(AgentChange(process.uid, process.pid, has_come=True))
         return True
 
-    def _ended(self, post: _Post, process: _Process) -> None:
+    def _ended(self, post: _Post, process: AgentProcess) -> None:
         """Forget the desktop's agent, which runs no more."""
         asyncio.get_running_loop().remove_reader(process.handle)
         process.close()

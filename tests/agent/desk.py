@@ -7,7 +7,8 @@ import socket
 from pathlib import Path
 
 from cardd.agent.dialogs import Dialogs
-from cardd.agent.server import SILENT_MAX, AgentDesktops, AgentServer, RefusedAgent
+from cardd.agent.processes import AgentDesktops
+from cardd.agent.server import SILENT_MAX, AgentServer, RefusedAgent
 from cardd.model import PinInfo, PinQuestion, Question
 from cardd.secret import Secret
 from tests.rig.waiting import eventually
