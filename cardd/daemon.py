@@ -333,7 +333,7 @@ class Daemon:
             self._config,
             self._agents.server,
             clock,
-            owns=lambda uid: self.parts.readers.owners.owns(uid),  # noqa: PLW0108 - the parts come later
+            may_use=lambda uid, card: self.parts.readers.owners.may_use(uid, card),  # noqa: PLW0108 - the parts come later
             not_after=lambda certificate: facts_of(certificate).not_after,
         )
 

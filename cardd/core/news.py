@@ -1,6 +1,6 @@
 """What a person is told on their desktop, beside dialogs: cards, PINs, sessions, and who was let in.
 
-Each person is told of their own sessions, of the programs that came to them, and of cards while the readers are theirs.
+Each person is told of their own sessions, of the programs that came to them, and of cards that they may use.
 No holder, patient or document is named. Nothing here has a timer: a card's certificates are looked at when a session
 opens with them. Nobody is told of what they did themselves: a logout, a changed PIN, a program that they removed.
 """
@@ -53,7 +53,7 @@ class Tell(Protocol):
 class News(Part):
     """Hears what happened from the ``Lifecycle``, and tells whom it concerns.
 
-    ``owns`` returns whether the readers are this user's now; ``not_after`` when a certificate ends.
+    ``may_use`` returns whether this user may use this card now; ``not_after`` when a certificate ends.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class News(Part):
         desktops: Tell,
         clock: Clock,
         *,
-        owns: Callable[[int], bool],
+        may_use: Callable[[int, InsertedCard], bool],
         not_after: Callable[[bytes], datetime],
     ) -> None:
         self._level = config.prompt.notifications
         self._desktops = desktops
         self._clock = clock
-        self._owns = owns
+        self._may_use = may_use
         self._not_after = not_after
         self._ended: dict[tuple[int, str, str], None] = {}  # told at the end of this turn of the loop, each once
         self._is_ending = False
@@ -80,11 +80,11 @@ class News(Part):
         self._level = config.prompt.notifications
 
     def card_inserted(self, card: InsertedCard) -> None:
-        """Tell whose the reader is of a card that opens sessions; a patient's card concerns nobody here."""
+        """Tell who may use it of a card that opens sessions; a patient's card concerns nobody here."""
         if not card.is_served_natively:
             return
         for uid in tuple(self._desktops.told()):
-            if self._owns(uid) if card.user is None else card.user == uid:
+            if self._may_use(uid, card):
                 self._tell(uid, "card_in", {"card": card.kind.value.upper(), "reader": card.reader})
 
     def card_removed(self, card: InsertedCard, reason: str) -> None:  # noqa: ARG002 - of every part

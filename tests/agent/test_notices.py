@@ -144,7 +144,7 @@ async def test_who_asked_while_nobody_was_there_is_told_and_who_was_refused_is_n
             await tell(daemon, desktop)
             count = len(desktop.shown)
             news = News(
-                Config(), daemon.server, ManualClock(), owns=lambda _: True, not_after=lambda _: datetime.now(UTC)
+                Config(), daemon.server, ManualClock(), may_use=lambda *_: True, not_after=lambda _: datetime.now(UTC)
             )
             news.client_refused(client("Refusé"), "client.pair", ConsentRefused())
             news.client_let_in(client("Débloqué"), "client.unlock", None)

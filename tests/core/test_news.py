@@ -70,7 +70,7 @@ def world(core: Core) -> World:
     desktops = Desktops()
     world = World(core, desktops, core.clock.now() + timedelta(days=900), None)  # type: ignore[arg-type]
     world.news = News(
-        configured("all"), desktops, core.clock, owns=lambda uid: uid == 1000, not_after=lambda _: world.ends
+        configured("all"), desktops, core.clock, may_use=lambda uid, _: uid == 1000, not_after=lambda _: world.ends
     )
     core.parts.lifecycle.join(world.news)
     return world
@@ -86,10 +86,11 @@ async def test_a_card_is_told_to_whom_the_readers_belong_and_a_patients_card_to_
 
 
 async def test_a_card_in_a_lent_reader_is_told_to_its_user_and_not_to_whom_the_readers_belong(world: World) -> None:
-    reader, readers = world.core.reader, world.core.readers
-    readers.reader_removed(reader.name)
-    readers.reader_added(reader, 1001)
-    readers.card_inserted(reader.name, world.core.card.atr)
+    owners = world.core.parts.readers.owners  # everybody owns the machine's own readers here
+    news = News(
+        configured("all"), world.desktops, world.core.clock, may_use=owners.may_use, not_after=lambda _: world.ends
+    )
+    news.card_inserted(replace(world.core.readers.cards()[0], user=1001))
     assert await world.desktops.take() == [(1001, "card_in")]
 
 
