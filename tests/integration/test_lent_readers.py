@@ -11,12 +11,13 @@ from subprocess import Popen
 
 import pytest
 
+from tests.integration.test_pin_leaks import PIN, found_in_memory
 from tests.integration.test_second_user import as_other_user
 from tests.integration.workstation import Workstation, text, wait_until
 from tests.rig.agent import agent_process
 from tests.rig.other_user import needs_root
 from tests.rig.pcscd import Pcscd
-from tests.rig.simulator import PIN, plugged, simulated_card
+from tests.rig.simulator import plugged, simulated_card
 
 LENT = '[access]\nlent_readers = true\nowners = ["nobody"]\n'  # who may use this machine's readers, and not these
 
@@ -27,7 +28,7 @@ class RemoteDesktop:
     def __init__(self, directory: Path, extra: str = LENT) -> None:
         (directory / "session").mkdir()
         self.pcscd = Pcscd(directory / "session", name="Redirected")
-        self.workstation = Workstation(directory, extra=extra)
+        self.workstation = Workstation(directory, extra=extra, pin=PIN)
         self.agents = self.workstation.daemon.socket.with_name("agent.sock")
         configuration = self.workstation.daemon.configuration
         settings = configuration.read_text().replace("[prompt]\n", '[prompt]\nagents = "any"\n')
@@ -64,11 +65,13 @@ def remote(tmp_path: Path) -> Iterator[RemoteDesktop]:
 @needs_root
 def test_a_reader_is_lent_to_its_own_user_until_the_agent_leaves(remote: RemoteDesktop) -> None:
     workstation = remote.workstation
-    with remote.agent() as agent, plugged(simulated_card(), remote.pcscd.ports[0]):
+    with remote.agent() as agent, plugged(simulated_card(pin=PIN.encode()), remote.pcscd.ports[0]):
         [card] = workstation.wait_for_cards(1)
         assert card["reader"] == "Redirected 0 00 00 (remote desktop 1)"
         session = workstation.log_in()
         session.sign()
+        assert found_in_memory(agent.pid, PIN) == []
+        assert len(found_in_memory(workstation.daemon.pid, PIN)) == 1  # that is held
         asked = [("GET", path, None, None) for path in ("/v1/readers", "/v1/cards")]
         others = as_other_user(workstation, "unix", *asked)
         assert [status for status, _ in others] == [200, 200]
@@ -77,10 +80,10 @@ def test_a_reader_is_lent_to_its_own_user_until_the_agent_leaves(remote: RemoteD
         agent.send_signal(signal.SIGKILL)
         wait_until(lambda: workstation.cards() == [] and remote.readers == [])
         assert session.ask_to_sign()[0] == 401
-    with remote.agent(), plugged(simulated_card(), remote.pcscd.ports[1]) as seat:
+    with remote.agent(), plugged(simulated_card(pin=PIN.encode()), remote.pcscd.ports[1]) as seat:
         workstation.wait_for_cards(1)
         session = workstation.log_in()
         seat.stop()
         workstation.wait_for_cards(0)
         assert session.lps.call("GET", session.path)[0] == 401
-    assert PIN.decode() not in workstation.daemon.log.read_text()
+    assert PIN not in workstation.daemon.log.read_text()
