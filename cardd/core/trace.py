@@ -253,6 +253,7 @@ class TracedChannel:
 
     def _traced(self, command: Command, send: Callable[[], Response], *, is_secret: bool = False) -> Response:
         if not self._trace.is_followed:
+            self._masks = None  # the card goes on unseen
             return send()
         began = time.perf_counter()
         try:
@@ -267,12 +268,15 @@ class TracedChannel:
         seconds = time.perf_counter() - began
         is_first, self._epoch = self._epoch != self._channel.epoch, self._channel.epoch
         begins = (self._channel.atr, self._channel.protocol) if is_first else None
-        masked = self._masked(command, outcome) if self._trace.is_masked else (None, None)
+        masked = self._masked(command, outcome)
         told = Exchange(self._reader, command, outcome, seconds, begins, masked, is_secret, self._user)
         self._trace.exchanged(told)
 
     def _masked(self, command: Command, outcome: Response | str) -> tuple[bytes | None, bytes | None]:
-        """Return data and answer without what tells whose the card is."""
+        """Return data and answer without what tells whose the card is, where somebody records them."""
+        if not self._trace.is_masked:
+            self._masks = None
+            return None, None
         if self._masks is None:
             from cardd.core.masks import Masks  # noqa: PLC0415 - only where somebody records
 

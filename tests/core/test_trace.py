@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+import asyncio
+from typing import ClassVar, cast
 
 import pytest
 
@@ -32,6 +33,42 @@ class Keypad:
 
     def verify_on_pinpad(self, command: Command, pin: PinInfo) -> Response:
         raise PinCancelled
+
+
+class TwoFiles:
+    """A card with a file of structure and one of a name, of which the selected one is read."""
+
+    atr, protocol, epoch, has_pinpad = b"\x3b\x00", Protocol.T1, 7, False
+    files: ClassVar = {
+        b"\x00\x01": b"\x06\x28" + bytes(40),
+        b"\x00\x02": b"\x0c\x28" + b"DUPONT ADELE DUPONT ADELE DUPONT ADELE DU",
+    }
+
+    def __init__(self) -> None:
+        self.selected = b""
+
+    def transmit(self, command: Command) -> Response:
+        if command.ins == SELECT.ins:
+            self.selected = command.data
+            return Response(b"", 0x9000)
+        return Response(self.files[self.selected][command.p2 : command.p2 + 16], 0x9000)
+
+
+async def test_a_recording_knows_nothing_of_the_file_that_an_earlier_one_saw() -> None:
+    trace = Trace(SystemClock())
+    channel = TracedChannel("Lecteur A", cast(Channel, TwoFiles()), trace)
+    earlier = trace.follow(CallerKey(0, "support"), Content.MASKED)
+    channel.transmit(Command(0, 0xA4, 2, 0x0C, b"\x00\x01"))
+    channel.transmit(Command(0, 0xB0, 0, 0))
+    earlier.end()
+    channel.transmit(Command(0, 0xA4, 2, 0x0C, b"\x00\x02"))
+    await asyncio.sleep(0)  # what went before is told to nobody any more
+    later = trace.follow(CallerKey(0, "support"), Content.MASKED)
+    channel.transmit(Command(0, 0xB0, 0, 16))
+    told = await later.next()
+    assert told
+    assert bytes.fromhex(str(told.data["answer"])) == b"XXXXX\0XXXXX\0XXXX"
+    trace.close()
 
 
 async def test_a_fault_is_told_by_its_code_and_a_code_by_nothing() -> None:
