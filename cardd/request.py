@@ -108,7 +108,7 @@ def current() -> Request | None:
 
 def named_by(told: str) -> str:
     """Return what a program calls its request, where that may be written down; else a new name."""
-    return told.lower() if NAME.match(told) else new_id()
+    return told.lower() if NAME.fullmatch(told) else new_id()
 
 
 @contextmanager

@@ -92,7 +92,8 @@ class Observer(Part):
         """Count the dialogs that a session had, from its login on; one that still waited is no login."""
         if session.pending is not None:
             self.logged_in(session.method, "failed")
-        self.counts.sessions[self._dialogs.pop(session.id, 0)] += 1
+        if session.id in self._dialogs:
+            self.counts.sessions[self._dialogs.pop(session.id)] += 1
 
     def histogram(self) -> Iterator[tuple[str, int]]:
         """Return how many ended sessions had at most so many dialogs."""

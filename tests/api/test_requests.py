@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from base64 import b64encode
+from datetime import timedelta
 from typing import cast
 from uuid import uuid4
 
 import pytest
 
+from cardd.core.session import Pending
 from cardd.request import Where
 from tests.api.test_traces import following
 from tests.api.workbench import PAGE, Json, Workbench
@@ -52,7 +54,9 @@ async def test_where_the_seconds_of_a_request_went_is_told(api: Workbench) -> No
     assert api.parts.observer.counts.logins == {("cpx", "done"): 1}
 
 
-@pytest.mark.parametrize("told", ["", "Dupont", "1899700218896", "x" * 40, "deadbeef", "'; DROP", "a" * 65])
+@pytest.mark.parametrize(
+    "told", ["", "Dupont", "1899700218896", "x" * 40, "deadbeef", "'; DROP", "a" * 65, "adele dupont 1899700218896"]
+)
 async def test_a_name_that_may_name_somebody_is_not_taken(api: Workbench, told: str) -> None:
     got = await api.call("GET", "/v1/status", headers={REQUEST: told} if told else {})
     assert got.headers[REQUEST] not in (told, "")
@@ -81,3 +85,23 @@ async def test_signatures_failures_and_dialogs_are_counted(api: Workbench) -> No
     assert counts.dialogs["login", "answered"] == 1
     assert counts.sessions.total() == 1
     assert max(counts.sessions) >= 2  # the PIN, and the consent to the signature
+
+
+async def test_a_login_that_nobody_finished_is_no_session_without_dialogs(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    [agreed] = api.parts.sessions.every()
+    wait = Pending(api.parts.clock.now() + timedelta(minutes=2))
+    waiting, _ = api.parts.sessions.open(
+        session_id="0",
+        caller=agreed.caller,
+        method="ecps",
+        identity=agreed.identity,
+        card=None,
+        credentials={},
+        pending=wait,
+    )
+    api.parts.sessions.close(waiting, "caller_left")
+    counts = api.parts.observer.counts
+    assert (counts.logins["ecps", "failed"], counts.sessions.total()) == (1, 0)
+    await api.call("DELETE", path, bearer=token)
+    assert counts.sessions.total() == 1
