@@ -44,8 +44,8 @@ La personne tape `cardctl doctor` et lit la première ligne à voix haute : ce q
 son code entre crochets. Cherchez ce code ici ; le remède est ce que dit la deuxième ligne. Les examens sont dans
 l'ordre des causes : le premier explique ceux qui suivent. `cardctl doctor NOM` examine de nouveau un seul point, avec
 plus de temps ; `cardctl doctor --fix` lance les commandes nommées ici, après une question. Un code qui n'est pas sur
-cette page est dans [errors.md](../errors.md). `{nom}` tient lieu d'une valeur que doctor remplit. Aider au téléphone
-: [assistance.md](assistance.md).
+cette page est dans [errors.md](../errors.md). `{nom}` tient lieu d'une valeur que doctor remplit.
+Aider au téléphone : [assistance.md](assistance.md).
 """,
 }
 WORDS: Mapping[str, Mapping[str, str]] = {

@@ -59,9 +59,11 @@ CONFIGURATION = (
     ("the configuration of cardd", "la configuration de cardd"),
     (
         """TOML. Unknown keys are errors that name the nearest known one; “cardctl config check” tells them.
-        The service reads the file when it starts. Each key is optional.""",
+        The service reads the file when it starts; “systemctl reload cardd” takes what may change meanwhile. Each key is
+        optional.""",
         """TOML. Une clé inconnue est une erreur, qui nomme la clé connue la plus proche ; « cardctl config check »
-        les dit. Le service lit le fichier quand il démarre. Aucune clé n'est obligatoire.""",
+        les dit. Le service lit le fichier quand il démarre ; « systemctl reload cardd » prend ce qui peut changer
+        entre-temps. Aucune clé n'est obligatoire.""",
     ),
 )
 DEFAULT = {"en": "By default: ", "fr": "Par défaut : "}

@@ -19,6 +19,7 @@ from importlib import metadata
 from cardd import __version__
 from cardd.cli.command import Context, as_json
 from cardd.cli.log_lines import of_journal
+from cardd.cli.waiting import said_by
 from cardd.client import CarddClient
 from cardd.client.answers import LogLine
 from cardd.config.kinds import Section, choices, declared
@@ -108,8 +109,7 @@ async def _debian() -> dict[str, str]:
     command = [program, "--show", "--showformat=${Package} ${Version}\n", *PACKAGES]
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=quiet)
-    async with asyncio.timeout(PATIENCE):
-        told, _ = await process.communicate()
+    told, _ = await said_by(process, PATIENCE)
     pairs = (line.partition(" ") for line in told.decode().splitlines())
     return {name: version for name, _, version in pairs if version}
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
+from cardd.cli.waiting import said_by
 from cardd.client import CarddClient
 from cardd.client.answers import LogLine
 
@@ -36,11 +37,8 @@ async def of_journal(count: int, request: str | None = None, *, masked: bool = F
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*command, stdin=quiet, stdout=asyncio.subprocess.PIPE, stderr=quiet)
     try:
-        async with asyncio.timeout(PATIENCE):
-            written, _ = await process.communicate()
+        written, _ = await said_by(process, PATIENCE)
     except TimeoutError:
-        process.kill()
-        await process.wait()
         return ()
     return tuple(_read(written.decode(errors="replace").splitlines(), masked=masked))
 

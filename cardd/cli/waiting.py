@@ -1,4 +1,4 @@
-"""Commands that wait: for a person at a dialog, with the time left, or until they are told to end."""
+"""Commands that wait: for a person at a dialog, with the time left, for a program, or until they are told to end."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _ = Domain("cli")
 
 TICK = 1.0
 LINE_MAX = 256  # bytes that are typed
+YES = ("y", "yes", "o", "oui")
 SILENCE = 2.0  # seconds of a command that shows nothing
 HEARING = 2.0  # seconds for the first event, the daemon's hello; without it there is just no time to tell
 # what is said of dialogs that come before the one that the command is for, by their topics
@@ -87,6 +88,25 @@ async def typed(context: Context, prompt: str) -> str:
     finally:
         loop.remove_reader(keyboard)
     return os.read(keyboard, LINE_MAX).decode("ascii", "replace").strip()
+
+
+async def agreed(context: Context, question: str) -> bool:
+    """Return whether the person at the terminal answers the question with a yes."""
+    return (await typed(context, question)).casefold() in YES
+
+
+async def said_by(
+    process: asyncio.subprocess.Process, seconds: float, given: bytes | None = None
+) -> tuple[bytes, bytes]:
+    """Return what a program says, on both of its outputs; one that takes longer is killed. Raises TimeoutError."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await process.communicate(given)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
 
 
 async def patiently(context: Context, work: Coroutine[None, None, int], after: float = SILENCE) -> int:

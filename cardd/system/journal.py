@@ -60,6 +60,8 @@ class JournalHandler(logging.Handler):
             self._socket.sendto(b"".join(_field(name, value) for name, value in self._fields(record)), self._path)
         except OSError:
             self._otherwise.emit(record)
+        except Exception:  # noqa: BLE001 - as every handler: a line that cannot be written ends nobody's work
+            self.handleError(record)
 
     def close(self) -> None:
         """Send nothing more."""

@@ -16,6 +16,7 @@ from cardd.cli.doctor import CHECKS, MODULES, outcomes
 from cardd.cli.doctor.check import Check, Finding, Level, failure, ok, warning
 from cardd.cli.doctor.examining import cause, examine
 from cardd.cli.doctor.surroundings import Surroundings
+from tests.cli.breakages import NEWER, listening
 from tests.cli.doctor import configured
 from tests.cli.station import User
 from tests.rig.here import use_socket
@@ -173,6 +174,25 @@ def test_a_fix_that_fails_is_told_with_its_reason(
     [fix] = ran.rows("fixes")
     assert (fix["is_done"], fix["command"]) == (False, "systemctl start cardd.socket")
     assert fix["why"] == "Unit cardd.socket not found."
+
+
+def test_what_doctor_starts_takes_no_module_from_the_folder_that_it_is_called_in(
+    stranger: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "smartcard.py").write_text("raise SystemExit('a module of somebody else')")
+    monkeypatch.chdir(tmp_path)
+    environment = {**stranger.environment, "PCSCLITE_CSOCK_NAME": str(tmp_path / "newer.comm")}
+    python, *command = stranger.command("doctor", "protocol", "--json")
+
+    def answer(connection: socket.socket) -> None:
+        if connection.recv(64):
+            connection.sendall(NEWER)
+
+    with listening(tmp_path / "newer.comm", answer):
+        done = subprocess.run(  # as the installed command, which looks for modules where it stands itself
+            [python, "-P", *command], env=environment, capture_output=True, text=True, check=False
+        )
+    assert "protocol.mismatch" in done.stdout, done.stderr
 
 
 def test_each_fix_is_a_command_of_this_system_or_our_own() -> None:

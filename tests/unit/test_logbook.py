@@ -114,3 +114,11 @@ def test_lines_go_to_the_journal_only_where_standard_error_is_one(monkeypatch: p
         monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
         with closing(journal.handler()) as handler:
             assert isinstance(handler, journal.JournalHandler)
+
+
+def test_a_sentence_that_does_not_fit_its_arguments_ends_nobodys_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(journal.JournalHandler(str(tmp_path / "none"), logging.StreamHandler())) as handler:
+        handler.emit(record("%d rows", "no"))
+    assert "%d rows" in capsys.readouterr().err

@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import ssl
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from cardd.cli.bundle import Part, gathered, zipped
 from cardd.cli.command import Command, Context
 from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.terminal import table
-from cardd.cli.waiting import typed
+from cardd.cli.waiting import agreed, can_ask, said_by
 from cardd.errors import BundleKeyUnusable, CarddError, ConfigInvalid, InvalidRequest
 from cardd.i18n import N_, Domain
 
@@ -35,7 +34,6 @@ PLAIN = N_("No key of support is configured (support.bundle_key): the file is no
 ENCRYPTED = N_("Encrypted to {file}: only who has the key of this certificate can read it.")
 UNKNOWN_KEY = N_("The configuration cannot be read, and so whether the file is to be encrypted: it is not.")
 QUESTION = N_("Write {file}? [y/N] ")
-YES = ("y", "yes", "o", "oui")
 
 
 def _arguments(parser: Parser) -> None:
@@ -49,7 +47,7 @@ def _arguments(parser: Parser) -> None:
 async def _bundle(context: Context) -> int:
     """Gather, show, ask and write. Raises BundleKeyUnusable before anything is gathered, InvalidRequest."""
     asked, language = context.arguments, context.language
-    if not (asked.yes or asked.show or _can_ask(context)):
+    if not (asked.yes or asked.show or can_ask(context)):
         raise InvalidRequest(where="--yes", why="missing")
     key, is_known = await asyncio.to_thread(_key, context)
     parts = await gathered(context)
@@ -62,7 +60,7 @@ async def _bundle(context: Context) -> int:
         context.terminal.say(_inside(context, parts))
     kept = ENCRYPTED if key else PLAIN if is_known else UNKNOWN_KEY
     context.terminal.tell([_(kept, language, file=str(key))])
-    if not asked.yes and (await typed(context, _(QUESTION, language, file=str(file)))).lower() not in YES:
+    if not asked.yes and not await agreed(context, _(QUESTION, language, file=str(file))):
         context.terminal.tell([_("Nothing was written.", language)])
         return Exit.FAILED
     content = zipped(parts)
@@ -70,10 +68,6 @@ async def _bundle(context: Context) -> int:
     told = {"file": str(file), "encrypted": key is not None, "parts": {part.name: part.size for part in parts}}
     context.answer(told, [_("Written: {file}", language, file=str(file))])
     return Exit.OK
-
-
-def _can_ask(context: Context) -> bool:
-    return not context.wants_json and sys.stdin.isatty() and context.terminal.is_watched
 
 
 def _inside(context: Context, parts: list[Part]) -> list[str]:
@@ -120,8 +114,10 @@ async def _encrypted(content: bytes, key: Path) -> bytes:
     process = await asyncio.create_subprocess_exec(
         *command, *_parameters(key), stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
     )
-    async with asyncio.timeout(PATIENCE):
-        made, _told = await process.communicate(content)
+    try:
+        made, _told = await said_by(process, PATIENCE, content)
+    except TimeoutError:
+        raise BundleKeyUnusable(file=str(key), why="refused") from None
     if process.returncode != 0 or not made:
         raise BundleKeyUnusable(file=str(key), why="refused")
     return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shlex
 import shutil
 import sys
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 
 from cardd.cli.command import Context
 from cardd.cli.doctor.check import Result
-from cardd.cli.waiting import can_ask, typed
+from cardd.cli.waiting import agreed, can_ask, said_by
 from cardd.i18n import Domain
 
 _ = Domain("doctor")
@@ -59,15 +58,14 @@ async def _agreed(context: Context, result: Result, command: str) -> bool:
     if not can_ask(context):
         context.terminal.tell([_("Not done without --yes: {command}", language, command=command)])
         return False
-    answer = await typed(context, _("Do it: {command} (y/N) ", language, command=command))
-    return answer.casefold() in ("y", "yes", "o", "oui")
+    return await agreed(context, _("Do it: {command} (y/N) ", language, command=command))
 
 
 async def _run(command: Sequence[str]) -> str:
     """Run a command without a shell; return why it failed, empty when it did not."""
     program = shutil.which(command[0]) or command[0]
     if command[0] == "cardctl":
-        command = [sys.executable, "-m", "cardd.cli.cardctl", *command[1:]]
+        command = [sys.executable, "-P", "-m", "cardd.cli.cardctl", *command[1:]]
         program = command[0]
     try:
         running = await asyncio.create_subprocess_exec(
@@ -80,11 +78,8 @@ async def _run(command: Sequence[str]) -> str:
     except OSError as fault:
         return fault.strerror or type(fault).__name__
     try:
-        async with asyncio.timeout(LIMIT):
-            _out, told = await running.communicate()
+        _out, told = await said_by(running, LIMIT)
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            running.kill()
         return f"{LIMIT:.0f} s"
     lines = told.decode(errors="replace").strip().splitlines()
     return "" if running.returncode == 0 else (lines[-1][:200] if lines else str(running.returncode))

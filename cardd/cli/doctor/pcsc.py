@@ -136,7 +136,7 @@ def _spoken_by_library() -> str | None:
         listener.listen(1)
         listener.settimeout(START_LIMIT)
         with subprocess.Popen(  # noqa: S603 - this Python, a fixed program
-            [sys.executable, "-c", ESTABLISH], env={**os.environ, SOCKET_NAME: path}, stderr=subprocess.DEVNULL
+            [sys.executable, "-P", "-c", ESTABLISH], env={**os.environ, SOCKET_NAME: path}, stderr=subprocess.DEVNULL
         ) as library:
             try:
                 connection, _ = listener.accept()
