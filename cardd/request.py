@@ -19,8 +19,8 @@ from typing import Protocol
 from cardd.model import JsonValue
 from cardd.secret import new_id
 
-# what a program may call its request: a UUID or hexadecimal digits, which are nobody's number and no one's name
-NAME = re.compile(r"(?=.{16,64}\Z)[0-9a-f]+(?:-[0-9a-f]+)*", re.IGNORECASE)
+# what a program may call its request: a UUID or hexadecimal digits, and no number alone: that of a card has 20 digits
+NAME = re.compile(r"(?=.{16,64}\Z)(?=.*[a-f])[0-9a-f]+(?:-[0-9a-f]+)*", re.IGNORECASE)
 
 
 class Where(StrEnum):

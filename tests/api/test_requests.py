@@ -55,7 +55,18 @@ async def test_where_the_seconds_of_a_request_went_is_told(api: Workbench) -> No
 
 
 @pytest.mark.parametrize(
-    "told", ["", "Dupont", "1899700218896", "x" * 40, "deadbeef", "'; DROP", "a" * 65, "adele dupont 1899700218896"]
+    "told",
+    [
+        "",
+        "Dupont",
+        "1899700218896",
+        "x" * 40,
+        "deadbeef",
+        "'; DROP",
+        "a" * 65,
+        "adele dupont 1899700218896",
+        "80250000010123456789",
+    ],
 )
 async def test_a_name_that_may_name_somebody_is_not_taken(api: Workbench, told: str) -> None:
     got = await api.call("GET", "/v1/status", headers={REQUEST: told} if told else {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -145,13 +146,37 @@ async def test_what_was_never_asked_is_told_and_other_parts_of_a_file_are_known(
     assert told == ["La commande 00 84 00 00 n'est pas dans l'enregistrement\N{NARROW NO-BREAK SPACE}: réponse 6F00."]
 
 
+HEAD = '{"format": "cardd-trace", "version": 1}'
+PRESENT = f'{HEAD}\n{{"type": "reader.present", "reader": "r", "atr": "3B00"}}\n'
+ASKED: dict[str, object] = {"type": "exchange", "reader": "r", "header": "00B07FFF", "sent": 0, "status": "9000"}
+SELECTED = {**ASKED, "header": "00A40800", "answer": ""}
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", '{"format": "cardd-trace", "version": 2}', '{"format": "cardd-trace", "version": 1}', "\0", "[1]"],
-)
+    [
+        "", "{}", '{"format": "cardd-trace", "version": 2}', HEAD, "\0", "[1]", f"{HEAD}\n[1]",
+        f"{HEAD}\n{'[' * 100_000}",
+        PRESENT.replace("3B00", "3B" * 34),
+        PRESENT + json.dumps({**ASKED, "received": 10**12}),
+        PRESENT + json.dumps({**ASKED, "received": float("inf")}),
+        PRESENT + json.dumps({**ASKED, "answer": "00", "status": "19000"}),
+        PRESENT + "\n".join(
+            json.dumps({**one, "data": f"{n:08X}"}) for n in range(130) for one in (SELECTED, {**ASKED, "answer": "00"})
+        ),
+    ],
+    ids=range(13),
+)  # fmt: skip
 def test_a_file_that_is_no_recording_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "one.jsonl").write_text(text, "utf-8")
     with pytest.raises(InvalidRequest):
         ReplaySimulator().check(CardOptions(profile=str(tmp_path / "one.jsonl")))
     with pytest.raises(InvalidRequest):
         ReplaySimulator().check(CardOptions(profile=str(tmp_path / "none.jsonl")))
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "pipe", "."])
+def test_what_never_ends_is_no_recording(path: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidRequest):
+        ReplaySimulator().check(CardOptions(profile=str(tmp_path / path)))

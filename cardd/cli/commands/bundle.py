@@ -124,10 +124,14 @@ async def _encrypted(content: bytes, key: Path) -> bytes:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Write a new file of this user's own. Raises OSError."""
+    """Write a new file of this user's own, whole or not at all. Raises OSError."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as written:
-        written.write(content)
+    try:
+        with os.fdopen(descriptor, "wb") as written:
+            written.write(content)
+    except OSError as fault:
+        file.unlink(missing_ok=True)
+        raise OSError(fault.errno, fault.strerror, str(file)) from None
 
 
 COMMANDS = {"bundle": Command(_bundle, _arguments)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +19,11 @@ from cardd.errors import InvalidRequest
 from cardd_simulators.cards.interface import Transmission
 
 FORMAT, VERSION = "cardd-trace", 1
-SIZE_MAX = 64 * 1024 * 1024  # bytes of a recording
+SIZE_MAX = 64 * 1024 * 1024  # bytes of a recording, and of all answers in it
+FILES_MAX = 4 * 1024 * 1024  # bytes of a card's files, up to the last one that was read of each
+ATR_SIZES = range(2, 34)  # ISO/IEC 7816-3, 8.2.1
 SELECT, READ_BINARY = 0xA4, 0xB0
+STATUS_MAX = 0xFFFF
 UNKNOWN = 0x6F00  # no precise diagnosis (ISO/IEC 7816-4, 5.6)
 CHAIN_MAX = 64 * 1024
 BY_NAME, SHORT_ID = 0x04, 0x80  # P1 of SELECT and of READ BINARY
@@ -53,22 +56,33 @@ class Recording:
     atr: bytes
     protocol: Protocol
     exchanges: tuple[Recorded, ...]
+    files: Mapping[Place, list[int | None]]
 
 
 def load(path: Path) -> Recording:
     """Return the recording of the card that was asked most. Raises InvalidRequest for a file that has none."""
     try:
-        if path.stat().st_size > SIZE_MAX:
-            raise InvalidRequest(where=str(path), why="too large")
-        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+        lines = [json.loads(line) for line in _read(path).splitlines() if line]
         head = lines[0]
         if (head["format"], head["version"]) != (FORMAT, VERSION):
             raise InvalidRequest(where=str(path), why="expected", expected=f"{FORMAT} {VERSION}")
         return _of_lines(lines[1:])
     except OSError as fault:
         raise InvalidRequest(where=str(path), why=fault.strerror or "") from None
-    except (ValueError, LookupError, TypeError, StopIteration):
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, StopIteration):
         raise InvalidRequest(where=str(path), why="expected", expected=f"{FORMAT} {VERSION}") from None
+
+
+def _read(path: Path) -> str:
+    """Return a recording's text. Raises OSError, ValueError for what is no file, and InvalidRequest for a huge one."""
+    if not path.is_file():  # a pipe or a device may never end; what is not there has an error of its own
+        path.stat()
+        raise ValueError
+    with path.open("rb") as file:
+        content = file.read(SIZE_MAX + 1)
+    if len(content) > SIZE_MAX:
+        raise InvalidRequest(where=str(path), why="too large")
+    return content.decode()
 
 
 def _of_lines(lines: list[dict[str, str]]) -> Recording:
@@ -79,17 +93,25 @@ def _of_lines(lines: list[dict[str, str]]) -> Recording:
     start = next(line for line in cards if line["reader"] == reader)
     own = [line for line in lines if line["type"] == "exchange" and line["reader"] == reader]
     protocol = next((line["protocol"] for line in own if "protocol" in line), Protocol.T0.name)
-    return Recording(bytes.fromhex(start["atr"]), Protocol[protocol], tuple(_exchanges(own)))
+    atr = bytes.fromhex(start["atr"])
+    if len(atr) not in ATR_SIZES:
+        raise ValueError
+    exchanges = tuple(_exchanges(own))
+    return Recording(atr, Protocol[protocol], exchanges, _files(exchanges))
 
 
 def _exchanges(lines: list[dict[str, str]]) -> Iterator[Recorded]:
-    selected = NOWHERE
+    selected, size = NOWHERE, 0
     for line in lines:
         data = bytes.fromhex(line["data"]) if "data" in line else None
         cla, ins, p1, p2 = bytes.fromhex(line["header"])
         command = Command(cla, ins, p1, p2, data or b"")
         status = int(line["status"], 16) if "status" in line else UNKNOWN
-        answer = bytes.fromhex(line["answer"]) if "answer" in line else bytes(int(line.get("received", 0)))
+        received = len(line["answer"]) // 2 if "answer" in line else int(line.get("received", 0))
+        size += received
+        if not 0 <= status <= STATUS_MAX or size > SIZE_MAX:
+            raise ValueError
+        answer = bytes.fromhex(line["answer"]) if "answer" in line else bytes(received)
         has_data = bool(line["sent"] or line.get("secret"))
         yield Recorded(command, data, has_data, Response(answer, status), selected)
         selected = _selected(command, Response(answer, status), selected)
@@ -112,7 +134,7 @@ class ReplayedCard:
         self.tell: Callable[[str], object] = lambda _: None
         self.unknown: set[bytes] = set()
         self._recording = recording
-        self._files = _files(recording.exchanges)
+        self._files = recording.files
         self._transmission = Transmission(recording.protocol, self._chained)
         self._chain: Command | None = None
         self._selected = NOWHERE
@@ -218,14 +240,22 @@ def _offset(command: Command) -> int:
     return command.p2 if command.p1 & SHORT_ID else command.p1 << 8 | command.p2
 
 
-def _files(exchanges: tuple[Recorded, ...]) -> dict[Place, list[int | None]]:
-    """Return what is known of each file, by what selected it; None for bytes that were not read."""
+def _files(exchanges: Iterable[Recorded]) -> dict[Place, list[int | None]]:
+    """Return what is known of each file, by what selected it; None for bytes that were not read.
+
+    Raises ValueError where they are larger than any card.
+    """
     files: dict[Place, list[int | None]] = {}
+    size = 0
     for one in exchanges:
         if one.command.ins != READ_BINARY or not one.response.data:
             continue
         place = _offset(one.command)
         content, end = files.setdefault(_file(one.command, one.selected), []), place + len(one.response.data)
-        content += [None] * (end - len(content))
+        more = max(0, end - len(content))
+        size += more
+        if size > FILES_MAX:
+            raise ValueError
+        content += [None] * more
         content[place:end] = one.response.data
     return files
