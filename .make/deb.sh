@@ -31,7 +31,7 @@ export SOURCE_DATE_EPOCH
 
 install_build_packages() {
     dpkg-checkbuilddeps debian/control 2>/dev/null && return
-    command="apt-get build-dep --yes --no-install-recommends $root"
+    command="apt-get build-dep --yes --no-install-recommends ./"
     [ "$(id -u)" = 0 ] || fail "Debian packages are missing. As root:
 
     $command"

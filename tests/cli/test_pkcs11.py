@@ -121,7 +121,7 @@ def _closed(path: Path) -> Path | None:
 def test_nothing_is_registered_where_the_module_is_not_installed() -> None:
     module = client()
     assert module is not None
-    without = 'mount -t tmpfs none "$1"; shift; exec "$@"'
+    without = 'set -e; mount -t tmpfs none "$1"; shift; exec "$@"'
     command = [sys.executable, "-m", "cardd.cli.cardctl", "--json", "pkcs11", "register"]
     ran = subprocess.run(
         ["unshare", "--mount", "bash", "-c", without, "bash", str(module.parent), *command],
