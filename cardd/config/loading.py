@@ -43,8 +43,11 @@ def load(file: Path | None = None, *, directory: Path = DIRECTORY) -> Config:
     if file is not None:
         return _merged([(str(file), _text(file))])
     main = directory / "cardd.toml"
-    files = [main] if main.exists() else []
-    files += sorted((directory / "cardd.toml.d").glob("*.toml"))
+    try:
+        files = [main] if main.exists() else []
+        files += sorted((directory / "cardd.toml.d").glob("*.toml"))
+    except OSError:  # a directory that is closed to the service
+        raise _invalid(str(directory), "", Unfit("forbidden", "")) from None
     return _merged((str(found), _text(found)) for found in files)
 
 

@@ -243,6 +243,16 @@ def test_a_fault_names_the_file_it_stands_in(tmp_path: Path) -> None:
 
 def test_no_file_at_all_gives_the_defaults_but_a_named_one_must_exist(tmp_path: Path) -> None:
     assert load(directory=tmp_path) == Config()
+
+
+def test_a_directory_that_may_not_be_looked_into_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(_: Path) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "exists", closed)  # root, as whom tests may run, looks into all
+    with pytest.raises(ConfigInvalid) as refused:
+        load(directory=tmp_path)
+    assert (refused.value.params["file"], refused.value.params["why"]) == (str(tmp_path), "forbidden")
     with pytest.raises(ConfigInvalid) as caught:
         load(tmp_path / "absent.toml")
     assert caught.value.params["why"] == "absent"
