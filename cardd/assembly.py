@@ -23,7 +23,7 @@ from cardd.core.leases import Leases
 from cardd.core.lifecycle import Lifecycle, Outer, Part
 from cardd.core.observer import Observer
 from cardd.core.origins import Origins
-from cardd.core.owners import OwnedReaders, Owners
+from cardd.core.owners import OwnedReaders, Owners, is_named
 from cardd.core.page_passes import Pages
 from cardd.core.pin import PinEntry, PinLife
 from cardd.core.pin_guard import PinGuard
@@ -80,16 +80,15 @@ if TYPE_CHECKING:
 class Outside:
     """What stands around the parts: of this machine in the daemon, of the test elsewhere.
 
-    ``listen`` opens the sockets of the API when the parts start, ``listen_p11`` those of PKCS#11, whose
-    connections outlive the daemon by ``handover``; ``peer_of`` returns
-    who is at the other end of a connection, to the API or to where the browser comes back from Pro Santé Connect,
-    ``program_peer_of`` of one to PKCS#11, ``has_left`` whether nobody is there any more. ``browsers`` tells a page's
-    connection from a program's, ``program_files`` which file a program runs. ``drivers`` None stands for those that are
-    installed, ``timestamps`` None for no timestamp authority. ``outward`` is the way to other machines. ``descriptors``
-    is from which file descriptor on no caller gets one. ``authorities`` (DER) are a simulator's, trusted beside the
-    configured ones. ``parts`` are what of all this starts and stops, in this order; they start before all others and
-    stop after them. ``tells_who_sits_here`` says that ``Owners.seated`` will be called. ``others`` returns whether
-    another program may wait for a card.
+    ``listen`` opens the sockets of the API when the parts start, ``listen_p11`` those of PKCS#11, whose connections
+    outlive the daemon by ``handover``; ``peer_of`` returns who is at the other end of a connection, to the API or to
+    where the browser comes back from Pro Santé Connect, ``program_peer_of`` of one to PKCS#11, ``has_left`` whether
+    nobody is there any more. ``browsers`` tells a page's connection from a program's, ``program_files`` which file a
+    program runs. ``drivers`` None stands for those that are installed, ``timestamps`` None for no timestamp authority.
+    ``outward`` is the way to other machines. ``descriptors`` is from which file descriptor on no caller gets one.
+    ``authorities`` (DER) are a simulator's, trusted beside the configured ones. ``parts`` are what of all this starts
+    and stops, in this order; they start before all others and stop after them. ``tells_who_sits_here`` says that
+    ``Owners.seated`` will be called. ``others`` returns whether another program may wait for a card.
     """
 
     clock: Clock
@@ -303,9 +302,7 @@ def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, p
         trace=core.trace,
         observer=core.observer,
         logbook=outside.logbook,
-        may_read_metrics=lambda uid: any(
-            uid in (outside.people.uid(name), int(name) if name.isdecimal() else None) for name in config.metrics.users
-        ),
+        may_read_metrics=partial(is_named, named=config.metrics.users, people=outside.people),
         clock=clock,
         readers=core.readers,
         leases=core.leases,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from cardd.config import Access, Config
@@ -35,6 +35,12 @@ TOLD_WITHIN = 3.0  # seconds after the start for which requests wait until it is
 def is_administrator(uid: int) -> bool:
     """Return whether this is root or the service's own user."""
     return uid in (ROOT, os.geteuid())
+
+
+def is_named(uid: int, named: Collection[str], people: People) -> bool:
+    """Return whether this OS user is among those that the configuration names, by name or number."""
+    # the names that were configured are looked up, not whoever comes: a directory service may take its time
+    return str(uid) in named or any(people.uid(name) == uid for name in named if not name.isdecimal())
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +141,9 @@ class Owners(Part):
         return _Known(self._named, frozenset() if person is None else frozenset({person}))
 
     def _owned(self, uid: int, known: _Known) -> bool:
-        if is_administrator(uid) or ANYBODY in known.named or str(uid) in known.named or uid in known.present:
+        if is_administrator(uid) or ANYBODY in known.named or uid in known.present:
             return True
-        # the names that were configured are looked up, not whoever comes: a directory service may take its time
-        return any(self._people.uid(name) == uid for name in known.named if not name.isdecimal())
+        return is_named(uid, known.named, self._people)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ class Of(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One function: the signatures are those of its request and of its answer; one that ``lasts`` waits for no work."""
+    """One function: the signatures of its request and of its answer, and whether it ``lasts`` until an event comes."""
 
     number: int
     name: str
