@@ -69,7 +69,7 @@ async def logs(call: Call) -> Reply:
 
 
 async def trace(call: Call, body: TraceBody) -> web.StreamResponse:
-    """Send the exchanges with the cards as they happen.
+    """Send each step as it happens: exchanges with cards, dialogs, servers, requests.
 
     The full trace names the holder: for administrators, recorded, with a code of support. Raises ReaderNotYours.
     """
