@@ -62,13 +62,14 @@ class Watcher(Protocol):
 class Request:
     """One request. ``name`` is its method and the route's path, without what is in it.
 
-    ``session`` is the identifier of the one that it is about; ``lasts`` says that it is a stream, whose seconds mean
-    nothing.
+    ``uid`` is the OS user who asks, ``session`` the identifier of the one that it is about; ``lasts`` says that it is a
+    stream, whose seconds mean nothing.
     """
 
     watcher: Watcher | None = None
     id: str = field(default_factory=new_id)
     name: str = ""
+    uid: int | None = None
     dialogs: int = 0
     session: str | None = None
     lasts: bool = False

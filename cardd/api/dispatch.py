@@ -85,7 +85,7 @@ class Dispatcher:
             page = self._admit(http, connection)
         except Forbidden:
             return _terse()
-        request = Request(self._parts.observer, named_by(http.headers.get(REQUEST, "")))
+        request = Request(self._parts.observer, named_by(http.headers.get(REQUEST, "")), uid=connection.peer.uid)
         headers = {**COMMON, REQUEST: request.id, **(cors(page) if page else {})}
         with working_on(request):
             answer, fault = await self._tried(http, self._answer(http, connection, page, headers, on_hang_up))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -21,6 +22,8 @@ LOGIN = "session.open"
 DIALOGS = (0, 1, 2, 3, 5, 10, 20)  # the buckets of dialogs for each session
 LINE = "%s: %d %s(person %.3f s, card %.3f s, network %.3f s, daemon %.3f s)"
 WORTH_A_LINE = 0.001  # seconds that a request waited for a person, a card or a server
+MINUTE = 60.0
+REFUSED_MAX = 60  # lines of a user in a minute about requests that failed at once
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,8 @@ class Observer(Part):
         self.counts = Counts()
         self._trace = trace
         self._dialogs: dict[str, int] = {}  # by the session that is open
+        self._minute = 0
+        self._refused: Counter[int | None] = Counter()  # lines of this minute, by user
 
     def stepped(self, request: Request, step: Step) -> None:
         """Count a step; from any thread."""
@@ -69,9 +74,20 @@ class Observer(Part):
             self.counts.seconds[Where.DAEMON] += spent[Where.DAEMON]
             self._trace.ended(request, status, code)
         waited = sum(spent.values()) - spent[Where.DAEMON]
-        if request.name and (waited >= WORTH_A_LINE or code is not None):
+        if request.name and (waited >= WORTH_A_LINE or (code is not None and self._has_room(request.uid))):
             about = Plain(request.name), status, Plain(f"{code} " if code else ""), *spent.values()
             asyncio.get_running_loop().call_soon(log.info, LINE, *about)  # once the answer is on its way
+
+    def _has_room(self, uid: int | None) -> bool:
+        """Return whether one more failure of this user has a line: nobody drives the others' lines out of the log."""
+        minute = int(time.monotonic() // MINUTE)
+        if minute != self._minute:
+            self._minute = minute
+            self._refused.clear()
+        self._refused[uid] += 1
+        if self._refused[uid] == REFUSED_MAX + 1:
+            log.warning("user %s: more requests fail than have lines; metrics count them", uid)
+        return self._refused[uid] <= REFUSED_MAX
 
     def recorded(self, entry: AuditEntry) -> None:
         """Count what a row of the audit log tells."""

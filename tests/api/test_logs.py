@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from cardd.core.observer import REFUSED_MAX
 from cardd.model import Plain
 from tests.api.workbench import Json, Workbench
 
@@ -53,6 +54,21 @@ async def test_whose_the_readers_are_not_reads_nothing_and_no_program_does(book:
     book.seat(54321)
     book.turn_to(54322)
     assert (await book.call("GET", LOGS, via="unix")).code == "reader.not_yours"
+
+
+async def test_nobody_drives_the_lines_of_others_out(book: Workbench) -> None:
+    book.seat(os.geteuid())
+    book.turn_to(54322)
+    for _ in range(REFUSED_MAX + 440):
+        await book.call("GET", "/v1/readers", via="unix")
+    book.turn_to(os.geteuid())
+    await book.call("GET", "/v1/sessions/none", via="unix")
+    told = messages((await book.call("GET", LOGS, via="unix")).json)
+    assert f"shown: {SECRET}" in told
+    assert sum("reader.not_yours" in str(line) for line in told) == REFUSED_MAX
+    assert "user 54322: more requests fail than have lines; metrics count them" in told
+    assert "GET /v1/sessions/{id}" in str(told[-1])
+    assert book.parts.observer.counts.failures["reader.not_yours"] == REFUSED_MAX + 440
 
 
 async def test_the_lines_of_one_request_are_found_by_its_name(book: Workbench) -> None:
