@@ -124,7 +124,6 @@ class Method:
     choose: Callable[[], Awaitable[InsertedCard]]
     identify: Callable[[bytes], Identity]
     stored: StoredPin | None = None
-    is_personal: bool = False  # its card serves one OS user at a time
 
 
 class CardLogins:
@@ -172,7 +171,7 @@ class CardLogins:
 
     async def _open(self, caller: Caller, method: Method, session_id: str, entry: AuditEntry) -> tuple[Session, str]:
         card = await method.choose()
-        others = self._leases.of_others(card, caller.peer.uid) if method.is_personal else frozenset[Session]()
+        others = self._leases.of_others(card, caller.peer.uid)
         certificates, pin, consent = await self._unlock(caller, method, card, session_id, takes_over=bool(others))
         try:
             credentials = self._credentials(await card.access.info(), certificates)
@@ -182,8 +181,7 @@ class CardLogins:
             who = identity.person if identity.is_declared else None  # a card's certificate tells
             await self._audit.append(replace(entry, certificate=proof.serial, consent=consent, document=who))
             self._readers.of(caller).card(card.id)  # it may have left, or its user, while the row was written
-            if method.is_personal:
-                self._leases.take(card, caller.peer.uid, others)
+            self._leases.take(card, caller.peer.uid, others)
             session, token = self._sessions.open(
                 session_id=session_id,
                 caller=caller,
@@ -282,4 +280,4 @@ class CpxLogins:
                 raise MethodUnavailable(method=CPX, why="organisation_s")
             return card
 
-        return await self._by_card.open(caller, Method(CPX, choose, identity_of, is_personal=True))
+        return await self._by_card.open(caller, Method(CPX, choose, identity_of))
