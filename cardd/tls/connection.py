@@ -124,13 +124,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     async def heard(self) -> bytes:
         """Return what the server says, never empty. Raises UpstreamTimeout, UpstreamClosed."""
-        is_silence, begun = self._words_left > SILENCE_LIMIT, time.monotonic()
+        limit, told = min((SILENCE_LIMIT, SILENCE_LIMIT), (self._words_left, self._words))
+        begun = time.monotonic()
         try:
-            data = await asyncio.wait_for(self._early.get(), SILENCE_LIMIT if is_silence else self._words_left)
+            data = await asyncio.wait_for(self._early.get(), limit)
         except TimeoutError:
-            raise UpstreamTimeout(
-                name=self._name, seconds=round(SILENCE_LIMIT if is_silence else self._words)
-            ) from None
+            raise UpstreamTimeout(name=self._name, seconds=round(told)) from None
         self._words_left -= time.monotonic() - begun
         if not data:
             raise UpstreamClosed(name=self._name)
