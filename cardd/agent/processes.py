@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -60,7 +61,9 @@ class AgentProcess:
         self.pid, self.uid, _ = CREDENTIALS.unpack(told)
         try:  # of the very process that connected, since Linux 6.5
             self.handle = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD)
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.ENOPROTOOPT:  # it has ended, and its number may be another's
+                raise
             self.handle = os.pidfd_open(self.pid)
 
     @property

@@ -134,7 +134,9 @@ def _is_locked() -> bool:
 
     connection = secretstorage.dbus_init()
     try:
-        return bool(secretstorage.get_default_collection(connection).is_locked())
+        return bool(secretstorage.Collection(connection).is_locked())
+    except secretstorage.ItemNotFoundException:  # its first use asks the person for a password of it
+        return True
     finally:
         connection.close()
 

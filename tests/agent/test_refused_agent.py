@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from cardd.agent.agent import Agent
+from cardd.agent.processes import SO_PEERPIDFD, AgentProcess
 from cardd.agent.server import RefusedAgent
 from cardd.config import Config, Prompt
 from cardd.core.trail import AuditTrail
@@ -43,3 +48,17 @@ async def test_a_refused_agent_opens_one_window_and_is_a_row_each_time(tmp_path:
         own.cancel()
         await asyncio.gather(own, return_exceptions=True)
         await agents.stop()
+
+
+def test_a_process_that_has_ended_is_no_agent_whoever_has_its_number_by_now() -> None:
+    class Ended(socket.socket):
+        """A connection whose process has ended, while its number is this one's: the kernel has no pidfd of it."""
+
+        def getsockopt(self, *asked: Any) -> Any:
+            if asked[1] == SO_PEERPIDFD:
+                raise ProcessLookupError(errno.ESRCH, "No such process")
+            return super().getsockopt(*asked)
+
+    one, other = socket.socketpair()
+    with other, Ended(fileno=one.detach()) as connection, pytest.raises(ProcessLookupError):
+        AgentProcess(connection)
