@@ -1,9 +1,9 @@
 """What a card answers, without what tells whose it is: taken out by its type, in the same length.
 
 Cards keep data as BER-TLV (ISO/IEC 7816-4, 5.2.2; ISO/IEC 8825-1), where a tag says what a value is. Structure stays:
-tags, lengths, object identifiers, flags, small numbers, days, and the names that all cards of a kind give to their
-objects. Texts go, and so do numbers of cards and certificates, keys and what keys made. What is no TLV, or comes from
-the middle of a file, goes as text and bytes.
+tags, lengths, object identifiers, flags, small numbers, the days of validities, and the names that all cards of a kind
+give to their objects. Texts go, and so do numbers of cards and certificates, keys and what keys made. What is no TLV,
+or comes from the middle of a file, goes as text and bytes.
 
 Imported when somebody records a trace, and never before.
 """
@@ -21,9 +21,16 @@ BY_SHORT_ID = 0x80
 
 BIT_STRING, OCTET_STRING, INTEGER = 0x03, 0x04, 0x02
 KEPT = frozenset((0x01, 0x05, 0x06, 0x0A))  # BOOLEAN, NULL, OBJECT IDENTIFIER, ENUMERATED
-DAYS = {0x17: 6, 0x18: 8}  # UTCTime and GeneralizedTime: the digits of the day, which is that of thousands of cards
+DAYS = {0x17: 6, 0x18: 8}  # UTCTime and GeneralizedTime: the digits of the day
+SOME_DAY = {0x17: b"000101", 0x18: b"20000101"}
+# a certificate's Validity (RFC 5280, 4.1.2.5), two times: its days are those of thousands of cards; any other time may
+# be a day of birth (RFC 3739, 3.2.2)
+SEQUENCE, VALIDITY = 0x30, range(30, 37)
 ISSUER = 5  # of a card's number in BCD, 5A (ISO/IEC 7812-1): the bytes that name its issuer, on all of its cards
-SMALL, SHORT = 4, 6  # bytes of a number, and of a place among the files, that stand for nobody
+SMALL, SHORT = (
+    4,
+    4,
+)  # bytes of a number, and of a place among the files, that stand for nobody; a person's number in BCD has six
 PLACES = (b"\x3f\x00", b"\xa0\x00", b"\xd2\x50", b"\xe8\x28")  # how paths and names of applications begin
 CONSTRUCTED, LONG_TAG, LONG, CLASSES = 0x20, 0x1F, 0x80, 0xC0
 PADDING = b"\x00\xff"
@@ -79,7 +86,7 @@ class Masks:
         return _objects(self._file, None)[place:]
 
 
-def _objects(data: bytes, size: int | None) -> bytes:
+def _objects(data: bytes, size: int | None, *, keeps_days: bool = False) -> bytes:
     """Return a series of objects, masked; it will have ``size`` bytes when it is whole, None: it is a file's."""
     made, place = bytearray(), 0
     while place < len(data):
@@ -98,7 +105,11 @@ def _objects(data: bytes, size: int | None) -> bytes:
         value = data[begins : begins + length]
         is_constructed = bool(data[place] & CONSTRUCTED)
         made += data[place:begins]
-        made += _objects(value, length) if is_constructed else _value(data[place], value, length)
+        if is_constructed:
+            is_validity = data[place] == SEQUENCE and length in VALIDITY and value[:1] in (b"\x17", b"\x18")
+            made += _objects(value, length, keeps_days=is_validity)
+        else:
+            made += _value(data[place], value, length, keeps_days=keeps_days)
         place = begins + len(value)
     return bytes(made)
 
@@ -120,7 +131,7 @@ def _head(data: bytes) -> tuple[int, int] | None:
     return None if len(data) < tag + 1 + count else (tag + 1 + count, int.from_bytes(data[tag + 1 : tag + 1 + count]))
 
 
-def _value(tag: int, value: bytes, size: int) -> bytes:
+def _value(tag: int, value: bytes, size: int, *, keeps_days: bool) -> bytes:
     """Return a primitive value, masked; it may be cut, and has ``size`` bytes when it is whole."""
     if _names_nobody(tag, value, size):
         return value
@@ -128,7 +139,8 @@ def _value(tag: int, value: bytes, size: int) -> bytes:
         case 0x02:  # positive, odd and as long: a key's modulus must be
             made = (b"\x00" + b"\xd5" * size if value[:1] == b"\x00" else b"\x55" * size)[: len(value)]
         case 0x17 | 0x18:
-            made = value[: DAYS[tag]] + value[DAYS[tag] :].translate(bytes.maketrans(b"123456789", b"000000000"))
+            day = value[: DAYS[tag]] if keeps_days else SOME_DAY[tag][: len(value)]
+            made = day + value[DAYS[tag] :].translate(bytes.maketrans(b"123456789", b"000000000"))
         case 0x03:  # its first byte tells how many bits of the last one are no part of it
             made = value[:1] + _bytes(value[1:], size - 1)
         case 0x04:
