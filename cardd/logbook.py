@@ -48,7 +48,7 @@ class LogBook(logging.Handler):
         """Keep a record's line."""
         try:
             text = "\n".join(filter(None, (shown(record.getMessage()), _traceback(record))))
-        except (TypeError, ValueError):  # a sentence that does not fit its arguments
+        except Exception:  # noqa: BLE001 - as every handler: a line that cannot be written ends nobody's work
             text = shown(str(record.msg))
         request = current()
         self._lines.append(

@@ -18,7 +18,6 @@ from cardd.model import AuditEntry, Plain
 from cardd.request import Request, Step, Where, current
 
 SIGNATURE = "signature."
-LOGIN = "session.open"
 DIALOGS = (0, 1, 2, 3, 5, 10, 20)  # the buckets of dialogs for each session
 LINE = "%s: %d %s(person %.3f s, card %.3f s, network %.3f s, daemon %.3f s)"
 WORTH_A_LINE = 0.001  # seconds that a request waited for a person, a card or a server

@@ -71,6 +71,12 @@ def test_the_book_keeps_the_last_lines_each_with_its_request() -> None:
     assert len(book.lines()) == LINES_MAX
 
 
+def test_a_line_that_cannot_be_written_ends_nobodys_work() -> None:
+    book = LogBook()
+    book.emit(record("%(reader)s is gone", {"card": SECRET}))
+    assert [(line.text, line.masked) for line in book.lines()] == [("%(reader)s is gone", "%(reader)s is gone")]
+
+
 @contextmanager
 def journald(directory: Path) -> Iterator[socket.socket]:
     """What systemd's journal listens on."""
