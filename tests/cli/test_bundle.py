@@ -174,3 +174,10 @@ def test_without_a_daemon_the_bundle_says_what_it_lacks_and_needs_a_yes(tmp_path
     found = opened(file.read_bytes())
     assert json.loads(found[f"{FOLDER}/audit.json"]) == {"error": "daemon.unreachable"}
     assert json.loads(found[f"{FOLDER}/versions.json"])["cardd"]
+
+
+def test_where_the_configuration_cannot_tell_the_key_nothing_is_written_unasked(tmp_path: Path) -> None:
+    configuration, file = tmp_path / "cardd.toml", tmp_path / "one.zip"
+    configuration.write_text('[support]\nbundle_key = "/etc/cardd/support.pem"\n[sesion]\nidle = 5\n')
+    refused = User(tmp_path).run("bundle", "--yes", file, "--json", "--config", configuration)
+    assert (json.loads(refused.out)["error"]["code"], file.exists()) == ("config.invalid", False)

@@ -45,11 +45,17 @@ def _arguments(parser: Parser) -> None:
 
 
 async def _bundle(context: Context) -> int:
-    """Gather, show, ask and write. Raises BundleKeyUnusable before anything is gathered, InvalidRequest."""
+    """Gather, show, ask and write.
+
+    Raises, before anything is gathered, BundleKeyUnusable, InvalidRequest, and ConfigInvalid where nobody is asked
+    whether the file may be written though it is not known to whom it was to be encrypted.
+    """
     asked, language = context.arguments, context.language
     if not (asked.yes or asked.show or can_ask(context)):
         raise InvalidRequest(where="--yes", why="missing")
-    key, is_known = await asyncio.to_thread(_key, context)
+    key, fault = await asyncio.to_thread(_key, context)
+    if fault and asked.yes and not asked.show:
+        raise fault
     parts = await gathered(context)
     if asked.show:
         shown = [line for part in parts for line in (f"=== {part.name}", *part.text.rstrip("\n").split("\n"), "")]
@@ -58,7 +64,7 @@ async def _bundle(context: Context) -> int:
     file = asked.file or Path(f"cardd-support-{datetime.now(UTC):%Y%m%d-%H%M%S}{'.zip.p7m' if key else '.zip'}")
     if not context.wants_json:
         context.terminal.say(_inside(context, parts))
-    kept = ENCRYPTED if key else PLAIN if is_known else UNKNOWN_KEY
+    kept = ENCRYPTED if key else UNKNOWN_KEY if fault else PLAIN
     context.terminal.tell([_(kept, language, file=str(key))])
     if not asked.yes and not await agreed(context, _(QUESTION, language, file=str(file))):
         context.terminal.tell([_("Nothing was written.", language)])
@@ -76,17 +82,17 @@ def _inside(context: Context, parts: list[Part]) -> list[str]:
     return [_(INSIDE, context.language), "", *table([_(head, context.language) for head in HEADS], rows), ""]
 
 
-def _key(context: Context) -> tuple[Path | None, bool]:
-    """Return the certificate to encrypt to, and whether the configuration told. Raises BundleKeyUnusable."""
+def _key(context: Context) -> tuple[Path | None, ConfigInvalid | None]:
+    """Return the certificate to encrypt to, and why the configuration does not tell. Raises BundleKeyUnusable."""
     from cardd.config.loading import load  # noqa: PLC0415 - few commands need it
 
     try:
         file = load(context.arguments.config).support.bundle_key
-    except ConfigInvalid:
-        return None, False
+    except ConfigInvalid as fault:
+        return None, fault
     if file is not None:
         _parameters(file)
-    return file, True
+    return file, None
 
 
 def _parameters(file: Path) -> list[str]:
