@@ -105,7 +105,7 @@ async def test_who_was_let_in_is_told_and_a_press_opens_the_status_page_once(tmp
             assert links.asked == []
             for _ in range(2):
                 await desktop.choose(len(desktop.shown))
-            await eventually(opened.exists)
+            await eventually(lambda: opened.exists() and opened.read_text() != "")  # the shell makes the file first
             assert opened.read_text() == f"{LINK}\n"
             assert links.asked == [os.getuid()]
 
