@@ -91,8 +91,11 @@ class Programs(Part):
         self._turns: WeakValueDictionary[CallerKey, asyncio.Lock] = WeakValueDictionary()
 
     def reconfigured(self, config: Config) -> None:
-        """Let programs in, or no more, and for as long as is configured now."""
-        self._settings = config.p11
+        """Let programs in, or no more, and for as long as is configured now; where none is let in, logins end."""
+        was, self._settings = self._settings, config.p11
+        if self._settings.programs == "off" != was.programs:
+            for key, one in {**self._known, **self._once}.items():
+                self._lifecycle.client_shut_out(key, "program_revoked", one.path)
 
     def ensure_served(self) -> None:
         """Raises ProgramsOff where no program is let in."""

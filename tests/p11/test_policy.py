@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from cardd.api.parts import ApiLimits
-from cardd.config import P11
+from cardd.config import P11, Config
 from cardd.core.programs import ProgramRight
 from cardd.errors import ProgramNotFound
 from cardd.model import Choice
@@ -189,6 +189,15 @@ async def test_no_program_uses_a_key_where_they_are_off(tmp_path: Path) -> None:
         assert await refused(client) is Rv.FUNCTION_REJECTED
         assert len(await client.find(await client.session())) == 6
         assert inside.dialogs == []
+
+
+async def test_programs_that_a_reload_turns_off_have_no_login_any_more(inside: Inside) -> None:
+    client = await inside.client()
+    await client.signed()
+    inside.parts.lifecycle.reconfigured(Config(p11=P11(programs="off")))
+
+    assert inside.parts.sessions.of(inside.uid) == []
+    assert await refused(client) is Rv.FUNCTION_REJECTED
 
 
 async def test_the_signature_key_asks_each_time_and_shows_the_digest(inside: Inside) -> None:
