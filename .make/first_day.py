@@ -133,7 +133,8 @@ class Terminal:
                 self._raw += os.read(self._ours, 65536)
         except OSError:  # nobody is there any more
             return
-        self.said = self._raw.decode(errors="replace").replace("\r\n", "\n")
+        # a page may have a plain space where French has a narrow one
+        self.said = self._raw.decode(errors="replace").replace("\r\n", "\n").replace("\u202f", " ")
 
     def begin(self) -> None:
         """Look from now on only at what comes."""
@@ -241,7 +242,7 @@ class Desk:
 
 def missing(shown: list[str], text: str) -> list[str]:
     """Return the lines that the page shows and the text has not; … is anything, and any six digits are a code."""
-    return [line for line in shown if not re.search(_pattern(line), text, re.MULTILINE)]
+    return [line for line in shown if not re.search(_pattern(line.replace("\u202f", " ")), text, re.MULTILINE)]
 
 
 def _pattern(line: str) -> str:

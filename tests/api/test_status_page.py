@@ -229,7 +229,7 @@ async def test_the_page_has_its_persons_rows_and_no_documents_name(api: Workbenc
     told = (await as_page(api, "GET", "/v1/audit", await page(api))).json["rows"]
     assert isinstance(told, list)
     assert {"client.pair", "session.open"} <= {row["action"] for row in told}
-    assert all(row.keys() <= {"number", "time", "action", "outcome", "program", "code"} for row in told)
+    assert all(row.keys() <= {"number", "time", "action", "outcome", "program", "code", "request"} for row in told)
     api.turn_to(OTHER)
     assert (await as_page(api, "GET", "/v1/audit", await page(api))).json["rows"] == []
 

@@ -52,7 +52,7 @@ def test_two_hundred_reloads_with_open_sessions_lose_no_request(workstation: Wor
             reloaded.take(f"[session]\nidle = {1000 + number}\n", "the configuration is taken: session.idle")
         done.set()
     assert set(answers) == {200}
-    assert len(answers) > RELOADS / 4
+    assert len(answers) > RELOADS / 10
     assert {str(session.state()) for session in sessions} == {"active"}
 
 

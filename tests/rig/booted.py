@@ -19,7 +19,8 @@ import pytest
 from tests.rig.waiting import eventually_here
 
 SYSTEMD = Path("/lib/systemd/systemd")
-UNITS = Path(__file__).parents[2] / "systemd"
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "systemd"
 NAMESPACES = ("--mount", "--pid", "--uts", "--ipc", "--cgroup", "--net")
 ENTER = ("--mount", "--pid", "--uts", "--ipc", "--cgroup", "--net", "--root", "--wd")
 BOOT = """
@@ -42,8 +43,9 @@ for number in 0 1 2; do ln -s /proc/self/fd/$number dev/fd$number; done
 ln -s /proc/self/fd dev/fd
 mount -t tmpfs tmpfs dev/shm
 cp -a "$2/." .
-mkdir -p opt/python
-mount --bind "$3" opt/python  # a home, where it may lie, is not shown to services
+mkdir -p opt/python opt/project
+mount --bind "$3" opt/python  # a home or /tmp, where they may lie, is not shown to services
+mount --bind "$4" opt/project
 pivot_root . was
 umount -l /was
 mount --make-rshared /  # as systemd itself does where it is in no container: credentials are mounted by a child
@@ -52,7 +54,11 @@ exec env -i container=cardd-tests PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --system --unit=tests.target --show-status=no --log-target=journal-or-kmsg
 """
 PYTHON = f"/opt/python/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-_OURS = ":".join(path for path in sys.path if path and not path.startswith(sys.base_prefix))
+_OURS = ":".join(
+    f"/opt/project/{Path(path).relative_to(ROOT)}" if Path(path).is_relative_to(ROOT) else path
+    for path in sys.path
+    if path and not path.startswith(sys.base_prefix)
+)
 ENVIRONMENT = f"PYTHONPATH={_OURS} LD_LIBRARY_PATH=/opt/python/lib"
 DOCTOR = 4000  # a person, whose service manager a test may start
 PINENTRY = "/usr/lib/pinentry-of-tests"
@@ -124,7 +130,7 @@ def booted(directory: Path, configuration: str = "", files: dict[str, str] | Non
     image, mountpoint = directory / "image", directory / "root"
     mountpoint.mkdir()
     _install(image, configuration, files or {})
-    given = (str(mountpoint), str(image), sys.base_prefix)
+    given = (str(mountpoint), str(image), sys.base_prefix, str(ROOT))
     with (directory / "boot.log").open("wb") as log:
         process = subprocess.Popen(
             ["unshare", *NAMESPACES, "--fork", "--kill-child", "sh", "-c", BOOT, "sh", *given],
