@@ -81,7 +81,8 @@ def test_a_reader_is_lent_to_its_own_user_until_the_agent_leaves(remote: RemoteD
         wait_until(lambda: workstation.cards() == [] and remote.readers == [])
         assert session.ask_to_sign()[0] == 401
     with remote.agent(), plugged(simulated_card(pin=PIN.encode()), remote.pcscd.ports[1]) as seat:
-        workstation.wait_for_cards(1)
+        # its pcscd may take a moment to see that the other reader's card has gone
+        wait_until(lambda: ["00 01" in text(card, "reader") for card in workstation.cards()] == [True])
         session = workstation.log_in()
         seat.stop()
         workstation.wait_for_cards(0)

@@ -51,6 +51,7 @@ def wait_for_another(machine: Machine, before: str) -> None:
 
 
 def test_the_first_request_starts_the_service_which_answers_every_user_on_every_socket(machine: Machine) -> None:
+    machine.run("systemctl", "stop", "cardd.service")  # which another test may have started
     assert machine.show("cardd.socket", "ActiveState") == "active"
     assert machine.show("cardd.service", "ActiveState") == "inactive"
     for where in ((TCP,), (TCP6,), UNIX):
