@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -85,6 +87,23 @@ class User:
         ran = self.run(*arguments)
         assert ran.status == 0, ran.err or ran.out
         return ran.out
+
+    @contextmanager
+    def tunnel(self, name: str, *options: str) -> Iterator[str]:
+        """Type ``cardctl tunnel`` and yield where it listens; it must end well when it is told to."""
+        command = self.command("tunnel", name, "--json", *options)
+        with subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            told = ""
+            while not told.endswith("}\n"):
+                line = process.stdout.readline()
+                assert line, told
+                told += line
+            try:
+                yield str(json.loads(told)["url"])
+            finally:
+                process.send_signal(signal.SIGINT)
+                assert process.wait(20) == 0
 
 
 @dataclass(frozen=True)

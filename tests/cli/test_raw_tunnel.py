@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import imaplib
-import json
-import signal
 import socket
 import stat
 import subprocess
@@ -55,28 +53,10 @@ def station(dovecot: Dovecot, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @contextmanager
 def tunnel(user: User, name: str) -> Iterator[int]:
     """Yield the tunnel's port; the tunnel must end well when it is told to."""
-    with listening(user, name) as told:
+    with user.tunnel(name) as told:
         url = urlsplit(told)
         assert (url.scheme, url.hostname, bool(url.port)) == ("tcp", "127.0.0.1", True)
         yield url.port or 0
-
-
-@contextmanager
-def listening(user: User, name: str, *options: str) -> Iterator[str]:
-    """Yield where it listens; the tunnel must end well when it is told to."""
-    command = user.command("tunnel", name, "--json", *options)
-    with subprocess.Popen(command, env=user.environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        told = ""
-        while not told.endswith("}\n"):
-            line = process.stdout.readline()
-            assert line, told
-            told += line
-        try:
-            yield str(json.loads(told)["url"])
-        finally:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize("name", ["mail", "starting"])
@@ -111,7 +91,7 @@ def test_a_socket_s_path_is_for_its_user_alone_and_is_gone_afterwards(profession
     with socket.socket(socket.AF_UNIX) as killed:
         killed.bind(str(path))  # and nobody listens any more
     with (
-        listening(professional, "mail", "--listen", str(path)) as told,
+        professional.tunnel("mail", "--listen", str(path)) as told,
         socket.socket(socket.AF_UNIX) as program,
     ):
         assert (told, stat.S_IMODE(path.stat().st_mode)) == (f"unix:{path}", 0o600)

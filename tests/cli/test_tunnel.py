@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -44,24 +42,6 @@ def station(nginx: Nginx, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield station
 
 
-@contextmanager
-def tunnel(user: User, *arguments: str) -> Iterator[str]:
-    """Yield the tunnel's address; the tunnel must end well when it is told to."""
-    command = user.command("tunnel", "dmp", "--json", *arguments)
-    with subprocess.Popen(command, env=user.environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        told = ""
-        while not told.endswith("}\n"):
-            line = process.stdout.readline()
-            assert line, told
-            told += line
-        try:
-            yield str(json.loads(told)["url"])
-        finally:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
-
-
 def curl(*arguments: str) -> str:
     done = subprocess.run(["curl", "-sS", "-m", "30", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -69,7 +49,7 @@ def curl(*arguments: str) -> str:
 
 
 def test_a_program_that_knows_no_tls_is_known_by_the_card(professional: User, nginx: Nginx) -> None:
-    with tunnel(professional) as url:
+    with professional.tunnel("dmp") as url:
         assert url.startswith("http://127.0.0.1:")
         assert "SIMULATION" in curl(f"{url}/who")
         for _ in range(3):
@@ -84,7 +64,7 @@ def test_a_request_whose_program_gave_up_during_the_dialog_is_not_sent(
 ) -> None:
     user.ok("login")
     station.pinentry.answer("hang")
-    with tunnel(user) as url:
+    with user.tunnel("dmp") as url:
         gave_up = subprocess.run(
             ["curl", "-sS", "-m", "2", "-d", "x", f"{url}/added"], capture_output=True, check=False
         )
@@ -96,7 +76,7 @@ def test_a_request_whose_program_gave_up_during_the_dialog_is_not_sent(
 
 def test_the_tunnel_of_a_chosen_port_serves_many_at_once(professional: User) -> None:
     port = free_port()
-    with tunnel(professional, "--listen", f"localhost:{port}") as url:
+    with professional.tunnel("dmp", "--listen", f"localhost:{port}") as url:
         assert url == f"http://localhost:{port}"
         fetching = [
             subprocess.Popen(["curl", "-sS", "-m", "30", f"{url}/large"], stdout=subprocess.PIPE) for _ in range(8)
@@ -118,14 +98,14 @@ def test_the_tunnel_of_a_chosen_port_serves_many_at_once(professional: User) -> 
     ],
 )
 def test_a_browser_gets_nothing(professional: User, header: str) -> None:
-    with tunnel(professional) as url:
+    with professional.tunnel("dmp") as url:
         answer = json.loads(curl("-H", header, f"{url}/who"))
         assert (answer["status"], answer["code"]) == (403, "request.forbidden")
 
 
 @other_user.needs_root
 def test_another_user_of_the_machine_gets_nothing(professional: User) -> None:
-    with tunnel(professional) as url:
+    with professional.tunnel("dmp") as url:
         code = "os.execv('/usr/bin/curl', ['curl', '-sS', '-m', '30', sys.argv[1]])"
         assert '"request.forbidden"' in other_user.run(code, f"{url}/who")
 
