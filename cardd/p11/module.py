@@ -147,10 +147,10 @@ class Module:
             return ulong(slot)
         if call.ulong() & DONT_BLOCK:
             raise Refused(Rv.NO_EVENT)
-        return self._slot_event()
+        return self._slot_event(self.changes.wait())
 
-    async def _slot_event(self) -> bytes:
-        return ulong(await self.changes.wait())
+    async def _slot_event(self, slot: Awaitable[int]) -> bytes:
+        return ulong(await slot)
 
     # --- slots and tokens
 

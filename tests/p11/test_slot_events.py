@@ -103,6 +103,32 @@ async def test_who_waits_is_told_when_a_card_comes_and_when_it_goes(inside: Insi
     assert await client.answer() == (went, ulong(SECOND))
 
 
+async def test_all_threads_that_wait_have_one_answer_by_one_listener(inside: Inside) -> None:
+    client = await inside.client()
+    before = inside.parts.events.listeners
+    tags = [await waiting(client) for _ in range(4)]
+    assert inside.parts.events.listeners == before + 1
+    client.send("wait_for_slot_event", ulong(BLOCK))
+    with pytest.raises(Failed, match="HOST_MEMORY"):
+        await client.answer()
+    inside.other_reader.insert(simulated_card())
+
+    assert [await client.answer() for _ in tags] == [(tag, ulong(SECOND)) for tag in tags]
+    assert await event(client) is Rv.NO_EVENT
+    assert inside.parts.events.listeners == before
+
+
+async def test_a_card_that_comes_as_the_call_does_is_told(inside: Inside) -> None:
+    client = await inside.client()
+    for _ in range(3):
+        inside.other_reader.insert(simulated_card())
+        tag = client.send("wait_for_slot_event", ulong(BLOCK))
+        assert await client.answer() == (tag, ulong(SECOND))
+        inside.other_reader.remove()
+        tag = client.send("wait_for_slot_event", ulong(BLOCK))
+        assert await client.answer() == (tag, ulong(SECOND))
+
+
 async def test_an_event_that_is_another_ones_wakes_nobody(tmp_path: Path) -> None:
     async with Inside(tmp_path, owners=("4711",), uid=4712) as inside:
         client = await inside.client()
@@ -141,19 +167,28 @@ async def test_who_hangs_up_while_waiting_leaves_nothing(inside: Inside) -> None
     await eventually(lambda: inside.parts.events.listeners == before)
 
 
-async def test_a_restart_answers_who_waits_and_the_program_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sees_slots", [True, False])
+async def test_a_restart_answers_all_that_wait_and_the_program_goes_on(tmp_path: Path, sees_slots: bool) -> None:
     kept: list[int] = []
 
     def keep(descriptor: int, _: str) -> bool:
         kept.append(os.dup(descriptor))
         return True
 
-    async with Inside(tmp_path, handover=Handover(keep=keep)) as inside:
+    owners = ("*",) if sees_slots else ()
+    async with Inside(
+        tmp_path, handover=Handover(keep=keep), owners=owners, tells_who_sits_here=True, uid=4711
+    ) as inside:
         client = await inside.client()
-        tag = await waiting(client)
+        tags = [client.send("wait_for_slot_event", ulong(BLOCK)) for _ in range(4)]
+        await client.slots()
         await inside.parts.lifecycle.stop()
-
-        assert await client.answer() == (tag, ulong(FIRST))
+        for tag in tags:
+            if sees_slots:
+                assert await client.answer() == (tag, ulong(FIRST))
+            else:
+                with pytest.raises(Failed, match="NO_EVENT"):
+                    await client.answer()
         await soon()
     assert len(kept) == 1
     os.close(kept[0])
