@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 from cardd.core.presence import Presence, waited_for_by
+from cardd.errors import SessionClosed
 from cardd.model import Plain
 from cardd.p11.calls import CALLS, Call, Of
 from cardd.p11.cryptoki import Refused, Rv
@@ -58,6 +59,7 @@ class Connection(asyncio.BufferedProtocol):
         self._unanswered = 0
         self._is_in_line = False  # for its turn to have a call answered
         self._is_stuck = False
+        self._rests = False
         self._look: asyncio.TimerHandle | None = None
         self._in_order: dict[int, deque[tuple[int, Call, Reader]]] = {}  # by session: what waits behind what runs
         self._transport: asyncio.Transport | None = None
@@ -85,15 +87,28 @@ class Connection(asyncio.BufferedProtocol):
         self.presence.leave()
         self._server.left(self)
 
+    def rest(self) -> None:
+        """Take no further call; those that came are answered, and nobody is asked for one any more."""
+        self._rests = True
+        if self.module:
+            self.module.changes.renew()
+        self.presence.revoke(SessionClosed(reason="daemon_stopped"), is_by_caller=False)
+        self._read_or_wait()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether each call that came has its answer."""
+        if self._transport is None or self._transport.is_closing():
+            return True
+        is_answering = self._unanswered or self._is_in_line or self._transport.get_write_buffer_size()
+        return not is_answering and self._frames.is_empty
+
     def hand_over(self, keep: Callable[[int], bool]) -> None:
         """Let go of it: the program goes on with the next daemon where ``keep`` keeps it.
 
         A call that was not answered, or came in part, ends it: the next daemon would not know of that.
         """
-        if self._transport is None:
-            return
-        is_quiet = not (self._unanswered or self._is_in_line or self._transport.get_write_buffer_size())
-        if is_quiet and self._frames.is_empty and self.module and self.module.is_begun:
+        if self._transport and self.is_at_rest and self.module and self.module.is_begun:
             keep(self._transport.get_extra_info("socket").fileno())
         self.close()
 
@@ -148,7 +163,7 @@ class Connection(asyncio.BufferedProtocol):
         """Read no more while calls wait, or while none can be answered."""
         if self._transport is None or self._transport.is_closing():
             return
-        if self._is_in_line or not self._can_answer:
+        if self._is_in_line or not self._can_answer or (self._rests and self._frames.is_empty):
             self._transport.pause_reading()
             if self._unanswered and self._look is None:
                 self._look = asyncio.get_running_loop().call_later(LOOK, self._look_whether_left)

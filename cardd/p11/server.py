@@ -34,6 +34,7 @@ CONNECTIONS_MAX = 128  # of one OS user whose the readers are
 PROCESS_MAX = 64  # of one process: no program that forgets its connections keeps the user's others out
 OTHERS_MAX = 16  # of another user, who has the organisation's certificate at most
 ALL_OTHERS_MAX = 1024  # of all of them
+LOOK, LOOKS = 0.01, 100  # seconds between two looks whether all calls are answered when the daemon stops, and how many
 
 Listen = Callable[[], Sequence[socket.socket]]
 PeerOf = Callable[[socket.socket], Peer | None]
@@ -92,15 +93,20 @@ class P11Server(Part):
             await loop.connect_accepted_socket(partial(self._protocol, process), sock)
 
     async def stop(self) -> None:
-        """Accept nothing more; programs go on with the next daemon, or are hung up on."""
+        """Accept nothing more; programs go on with the next daemon, or are hung up on.
+
+        The connections of whose the readers are come first: nobody else's take the places that there are.
+        """
         for server in self._servers:
             server.close()
-        for connection in self._connections:
-            if connection.module:
-                connection.module.changes.renew()
-        await asyncio.sleep(0)  # those that wait are answered: no call is left that would end the connection
-        for connection, peer in tuple(self._connections.items()):
-            connection.hand_over(partial(self._keep, peer.process))
+        for connection in tuple(self._connections):
+            connection.rest()
+        for _ in range(LOOKS):
+            if all(connection.is_at_rest for connection in self._connections):
+                break
+            await asyncio.sleep(LOOK)
+        for connection in sorted(self._connections, key=self.is_owners, reverse=True):
+            connection.hand_over(partial(self._keep, self._connections[connection].process))
 
     def _keep(self, process: str, descriptor: int) -> bool:
         return self._handover.keep(descriptor, process)

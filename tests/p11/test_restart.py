@@ -11,7 +11,8 @@ import pytest
 from cardd.p11.cryptoki import Mechanism, Rv
 from cardd.ports import Handover
 from tests.p11.client import Client, Failed, mechanism, octets, room, ulong
-from tests.p11.inside import Inside
+from tests.p11.inside import Inside, soon
+from tests.rig.waiting import eventually
 
 
 @dataclass
@@ -30,10 +31,10 @@ class Manager:
         taken, self.kept = self.kept, []
         return taken
 
-    def daemon(self, directory: Path) -> Inside:
+    def daemon(self, directory: Path, owners: tuple[str, ...] = ("*",)) -> Inside:
         """Return the parts of one more daemon on the same machine."""
         (directory / "p11").unlink(missing_ok=True)
-        return Inside(directory, handover=Handover(self.take, self.keep))
+        return Inside(directory, owners=owners, handover=Handover(self.take, self.keep))
 
 
 async def refusal(client: Client, name: str, body: bytes) -> Rv:
@@ -59,22 +60,54 @@ async def test_a_program_goes_on_and_opens_its_sessions_anew(tmp_path: Path) -> 
         await client.close()
 
 
-async def test_what_is_not_at_rest_is_hung_up_on(tmp_path: Path) -> None:
+async def test_what_came_in_part_is_hung_up_on(tmp_path: Path) -> None:
     manager = Manager()
     async with manager.daemon(tmp_path) as first:
         silent = await Client.at(first.path, begins=False)
         half = await Client.at(first.path)
         half.writer.write(b"\0\0\0\x10")
-        waiting = await Client.at(first.path)
-        session = await waiting.session()
-        key = await waiting.key(session)
-        first.person.attentive.clear()
-        waiting.send("sign_init", ulong(session) + mechanism(Mechanism.SHA256_RSA_PKCS) + ulong(key))
-        waiting.send("sign", ulong(session) + octets(b"data") + room(512))
-        await waiting.answer()
+        await half.writer.drain()
+        await soon()
     assert manager.kept == []
-    for client in (silent, half, waiting):
-        await client.reader.read()  # to the end
+    for client in (silent, half):
+        assert await client.reader.read() == b""
+        await client.close()
+
+
+@pytest.mark.parametrize("topic", ["program", "login", "sign"])
+async def test_a_call_that_waits_for_a_person_is_refused_and_the_program_goes_on(tmp_path: Path, topic: str) -> None:
+    manager = Manager()
+    label = b"CPS_PRIV_SIG" if topic == "sign" else b"CPS_PRIV_AUT"
+    async with manager.daemon(tmp_path) as first:
+        client = await Client.at(first.path)
+        session = await client.session()
+        key = await client.key(session, label)
+        if topic != "program":
+            await client.sign(session, key, b"data")
+        if topic == "login":
+            first.parts.sessions.close_where(lambda _: True, "logout")
+        first.person.attentive.clear()
+        await client.call("sign_init", ulong(session) + mechanism(Mechanism.SHA256_RSA_PKCS) + ulong(key))
+        client.send("sign", ulong(session) + octets(b"data") + room(512))
+        await eventually(lambda: first.person.open == [topic])
+    async with manager.daemon(tmp_path):
+        with pytest.raises(Failed, match="USER_NOT_LOGGED_IN"):
+            await client.answer()
+        assert await client.slots(with_token=True) == [1]
+        await client.close()
+
+
+async def test_the_connections_of_whose_the_readers_are_are_kept_first(tmp_path: Path) -> None:
+    manager = Manager()
+    async with manager.daemon(tmp_path, owners=("4711",)) as first:
+        clients = []
+        for uid in (4712, 4711, 4713):
+            first.uid = first.began = uid
+            clients.append(await Client.at(first.path))
+    assert [process.endswith(".4711") for _, process in manager.kept] == [True, False, False]
+    for descriptor, _ in manager.take():
+        os.close(descriptor)
+    for client in clients:
         await client.close()
 
 
