@@ -156,8 +156,9 @@ class Server {
     }
 
     static WebEid.Token token(Map<?, ?> of) {
-        return new WebEid.Token(text(of, "unverifiedCertificate"), text(of, "algorithm"), text(of, "signature"),
-                text(of, "format"), list(of, "unverifiedSigningCertificates", Server::document),
+        return of == null ? null : new WebEid.Token(
+                text(of, "unverifiedCertificate"), text(of, "algorithm"), text(of, "signature"), text(of, "format"),
+                list(of, "unverifiedSigningCertificates", Server::document),
                 list(of, "unverifiedIntermediateCertificates", String.class::cast));
     }
 
@@ -238,7 +239,7 @@ class Portal:
         """Let the nonce's five minutes go by."""
         self._say("expire")
 
-    def login(self, token: dict[str, object], *, accept_1_1: bool = False) -> list[str]:
+    def login(self, token: dict[str, object] | None, *, accept_1_1: bool = False) -> list[str]:
         """``in`` and who it is, or ``out`` and why."""
         order = "login-1.1" if accept_1_1 else "login"
         return self._told(f"{order} {json.dumps(token, separators=(',', ':'))}").split("|")

@@ -194,6 +194,11 @@ def test_such_a_portal_takes_1_0_as_before(portal: Portal) -> None:
         assert told == ["out", "another format or algorithm"]
 
 
+def test_null_in_a_tokens_place_lets_nobody_in(portal: Portal) -> None:
+    portal.challenge()
+    assert portal.login(None) == ["out", "the token lacks a field"]
+
+
 def test_a_token_of_1_0_has_nothing_of_1_1(portal: Portal) -> None:
     for said in (documents(entry()), documents(), TAKEN["intermediates"]()):
         for accepted in (False, True):

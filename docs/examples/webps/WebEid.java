@@ -115,6 +115,9 @@ public final class WebEid {
     /** The same; accept11 lets in web-eid:1.1 too, whose certificates for documents must be the same person's. */
     public static Holder verify(Token token, String origin, String nonce, Trust trust, boolean accept11)
             throws Refused {
+        if (token == null) {
+            throw new Refused("the token lacks a field");
+        }
         boolean known = "web-eid:1.0".equals(token.format()) || (accept11 && "web-eid:1.1".equals(token.format()));
         if (!known || !"RS256".equals(token.algorithm())) {
             throw new Refused("another format or algorithm");
