@@ -74,8 +74,8 @@ class Request:
     session: str | None = None
     lasts: bool = False
     _began: float = field(default_factory=time.perf_counter)
-    _spent: dict[Where, float] = field(default_factory=lambda: dict.fromkeys(Where, 0.0))
-    _under_way: dict[Where, int] = field(default_factory=lambda: dict.fromkeys(Where, 0))
+    _spent: dict[Where, float] = field(default_factory=lambda: dict.fromkeys(FIRST, 0.0))
+    _under_way: dict[Where, int] = field(default_factory=lambda: dict.fromkeys(FIRST, 0))
     _since: float = 0.0
     _lock: Lock = field(default_factory=Lock)  # a card's thread and the loop may come at once
 
@@ -90,11 +90,14 @@ class Request:
         """Count one step more or less that is under way; until now, the first of those that were had the seconds."""
         with self._lock:
             now = time.perf_counter()
-            doing = next((one for one in FIRST if self._under_way[one]), None)
             seconds, self._since = now - self._since, now
+            for doing in FIRST:
+                if self._under_way[doing]:
+                    self._spent[doing] += seconds
+                    break
+            else:
+                doing = None
             self._under_way[where] += more
-            if doing is not None:
-                self._spent[doing] += seconds
         if doing is not None and self.watcher is not None:
             self.watcher.spent(doing, seconds)
 

@@ -23,6 +23,8 @@ CAPACITY = mmap.PAGESIZE
 TOKEN_BYTES = 32
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_memset = ctypes.PyDLL(None).memset  # too short for another thread to run meanwhile
+_memset.argtypes, _memset.restype = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t), None
 _libc.mlock.argtypes = _libc.munlock.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 
 
@@ -35,9 +37,9 @@ def overwrite(value: str | bytes) -> None:
     if len(value) < 2:
         return
     if isinstance(value, bytes):
-        ctypes.memset(id(value) + bytes.__basicsize__ - 1, 0, len(value))
+        _memset(id(value) + bytes.__basicsize__ - 1, 0, len(value))
     elif value.isascii():
-        ctypes.memset(id(value) + sys.getsizeof("") - 1, 0, len(value))  # behind the header of PyASCIIObject
+        _memset(id(value) + sys.getsizeof("") - 1, 0, len(value))  # behind the header of PyASCIIObject
 
 
 class Secret:

@@ -56,9 +56,13 @@ class Route:
     signs: bool = False
     support_code: bool = False
     is_open: bool = False
+    parameters: tuple[tuple[str, int], ...] = field(init=False)  # each name, and its segment's place
 
-
-_Entry = tuple[tuple[str, ...], dict[str, Route]]
+    def __post_init__(self) -> None:
+        """Find the parameters of the path."""
+        parts = enumerate(self.path.split("/"))
+        found = tuple((part[1:-1], place) for place, part in parts if _is_parameter(part))
+        object.__setattr__(self, "parameters", found)
 
 
 def get(
@@ -180,51 +184,74 @@ def upload(
     return Route("POST", path, access, lambda call, _: handler(call), summary, answers, rights=rights, takes=OCTETS)
 
 
+class _Place:
+    """Where a path has come to: the places behind it, by the next segment or whatever that is, and the routes here."""
+
+    def __init__(self) -> None:
+        self.exact: dict[str, _Place] = {}
+        self.any: _Place | None = None
+        self.routes: dict[str, Route] = {}  # by method
+
+    def behind(self, part: str) -> _Place:
+        """Return the place behind this part of a route's path, made where it lacks."""
+        if not _is_parameter(part):
+            return self.exact.setdefault(part, _Place())
+        self.any = self.any or _Place()
+        return self.any
+
+    def walk(self, segments: Sequence[str], depth: int = 0) -> Mapping[str, Route]:
+        """Return the routes at the segments' end, none where it leads nowhere; an exact segment goes first."""
+        if depth == len(segments):
+            return self.routes
+        segment = segments[depth]
+        exact = self.exact.get(segment)
+        if exact is not None and (found := exact.walk(segments, depth + 1)):
+            return found
+        return self.any.walk(segments, depth + 1) if self.any is not None and segment else {}
+
+
 class Router:
     """The routes by path; a path's parameters are its ``{name}`` segments, percent-decoded."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._by_length: dict[int, list[_Entry]] = {}
-        self._open: list[_Entry] = []
+        self._exact: dict[str, dict[str, Route]] = {}  # those without parameters, by the whole path
+        self._root = _Place()
+        self._open: dict[int, _Place] = {}  # by how many segments stand before the rest
         for route in routes:
-            pattern = tuple(route.path.split("/"))
-            _add(self._open if route.is_open else self._by_length.setdefault(len(pattern), []), pattern, route)
+            if not route.parameters:
+                self._exact.setdefault(route.path, {})[route.method] = route
+                continue
+            pattern = route.path.split("/")
+            place = self._root
+            if route.is_open:
+                pattern.pop()
+                place = self._open.setdefault(len(pattern), _Place())
+            for part in pattern:
+                place = place.behind(part)
+            place.routes[route.method] = route
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """Return the route and the path's parameters. Raises NotFound, MethodNotAllowed."""
+        if exact := self._exact.get(path):
+            return _of_method(exact, method), {}
         segments = path.split("/")
-        for pattern, methods in self._by_length.get(len(segments), ()):
-            parameters = _match(pattern, segments)
-            if parameters is not None:
-                return _of_method(methods, method), parameters
-        for pattern, methods in self._open:
-            *segments, rest = path.split("/", len(pattern) - 1)
-            parameters = _match(pattern[:-1], segments) if len(segments) == len(pattern) - 1 else None
-            if parameters is not None:
-                return _of_method(methods, method), {**parameters, pattern[-1][1:-1]: rest}
+        if found := self._root.walk(segments):
+            route = _of_method(found, method)
+            return route, {name: unquote(segments[place]) for name, place in route.parameters}
+        for count, root in self._open.items():
+            *segments, rest = path.split("/", count)
+            if len(segments) == count and (found := root.walk(segments)):
+                route = _of_method(found, method)
+                *own, (last, _) = route.parameters
+                return route, {**{name: unquote(segments[place]) for name, place in own}, last: rest}
         raise NotFound
 
 
-def _add(known: list[_Entry], pattern: tuple[str, ...], route: Route) -> None:
-    methods = next((methods for seen, methods in known if seen == pattern), None)
-    if methods is None:
-        methods = {}
-        known.append((pattern, methods))
-        known.sort(key=lambda entry: sum(part.startswith("{") for part in entry[0]))  # exact paths first
-    methods[route.method] = route
+def _is_parameter(part: str) -> bool:
+    return part.startswith("{")
 
 
-def _of_method(methods: dict[str, Route], method: str) -> Route:
+def _of_method(methods: Mapping[str, Route], method: str) -> Route:
     if method not in methods:
         raise MethodNotAllowed(allowed=", ".join(sorted(methods)))
     return methods[method]
-
-
-def _match(pattern: tuple[str, ...], segments: list[str]) -> dict[str, str] | None:
-    parameters: dict[str, str] = {}
-    for part, segment in zip(pattern, segments, strict=True):
-        if part.startswith("{") and segment:
-            parameters[part[1:-1]] = unquote(segment)
-        elif part != segment:
-            return None
-    return parameters

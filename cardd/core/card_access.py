@@ -257,17 +257,16 @@ class CardAccess:
 
     @contextlib.asynccontextmanager
     async def _turn(self, caller: CallerKey | str | None) -> AsyncIterator[None]:
-        waiting = 1
-        self._queued += waiting
+        self._queued += 1
         try:
-            async with contextlib.AsyncExitStack() as held:
-                with step("turn", Where.CARD):
-                    await held.enter_async_context(self._lock.turn(caller))
-                self._queued -= waiting
-                waiting = 0
-                yield
+            with step("turn", Where.CARD):
+                await self._lock.take(caller)
         finally:
-            self._queued -= waiting
+            self._queued -= 1
+        try:
+            yield
+        finally:
+            self._lock.pass_on()
 
     async def _one_turn(
         self,

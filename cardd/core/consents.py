@@ -278,7 +278,8 @@ class Consents(Part):
 
 def ensure_readable(name: str, where: str) -> None:
     """Raises InvalidRequest for a name that shows nothing, or less than what it is: a person decides by it."""
-    if any(ord(one) in INVISIBLE or unicodedata.category(one) in UNSAFE for one in name):
+    hides_nothing = name.isascii() and name.isprintable()
+    if not hides_nothing and any(ord(one) in INVISIBLE or unicodedata.category(one) in UNSAFE for one in name):
         raise InvalidRequest(where=where, why="invisible")
     if not any(unicodedata.category(one)[0] in "LN" for one in name):
         raise InvalidRequest(where=where, why="shows_nothing")

@@ -18,13 +18,17 @@ class FairLock:
     @asynccontextmanager
     async def turn(self, caller: Hashable) -> AsyncIterator[None]:
         """Have the lock inside."""
-        if self._is_held:
-            await self._wait(caller)
-        self._is_held = True
+        await self.take(caller)
         try:
             yield
         finally:
-            self._pass_on()
+            self.pass_on()
+
+    async def take(self, caller: Hashable) -> None:
+        """Have the lock from now on, until ``pass_on``."""
+        if self._is_held:
+            await self._wait(caller)
+        self._is_held = True
 
     async def _wait(self, caller: Hashable) -> None:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -33,10 +37,10 @@ class FairLock:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():  # it was this one's turn already
-                self._pass_on()
+                self.pass_on()
             raise
 
-    def _pass_on(self) -> None:
+    def pass_on(self) -> None:
         """Give the lock to the next caller, whose others wait behind all other callers' then."""
         while self._waiting:
             caller = next(iter(self._waiting))

@@ -124,7 +124,7 @@ class Trace:
 
     def stepped(self, request: Request, step: Step) -> None:
         """Tell of a step of a request; from any thread."""
-        if self.is_followed and step.kind not in WITHOUT_EVENT:
+        if step.kind not in WITHOUT_EVENT and self.is_followed:
             about = {**step.about, "microseconds": _microseconds(step.seconds)}
             self._post(step.kind, self._told(None, request) | about)
 
