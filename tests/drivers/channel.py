@@ -26,6 +26,7 @@ class CountingChannel:
         *,
         atr: bytes = CPS3_ATR,
         protocol: CardProtocol = CardProtocol.T0,
+        extended: bool = False,
         on_reset: Callable[[], object] = lambda: None,
     ) -> None:
         self.atr = atr
@@ -35,7 +36,7 @@ class CountingChannel:
         self.keypad = b"1234"
         self.process = process
         self._on_reset = on_reset
-        self._transport = Transport(self._exchange, protocol)
+        self._transport = Transport(self._exchange, protocol, extended=extended)
 
     def _exchange(self, raw: bytes) -> bytes:
         self.sent.append(raw)

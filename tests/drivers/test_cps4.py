@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardd.apdu import Protocol
+from cardd.apdu import Command, Protocol
 from cardd.driver import Card
 from cardd.errors import (
     AlgorithmUnsupported,
@@ -57,6 +57,14 @@ class OnlyT0(SimulatedCps4):
 
     atr: ClassVar[bytes] = bytes.fromhex("3BDC18FF00001225006480000401009000")
     protocol: ClassVar[Protocol] = Protocol.T0
+
+
+class Extended(SimulatedCps4):
+    """One that takes extended APDUs."""
+
+    @staticmethod
+    def _decode(apdu: bytes) -> Command:
+        return Command.decode(apdu)
 
 
 class Bench:
@@ -120,6 +128,17 @@ def test_opening_cold_with_both_certificates_costs_at_most_36_apdus() -> None:
     channel = CountingChannel(card.process, atr=card.power_on(), protocol=card.protocol)
     Cps4Driver().open(channel, CardKind.CPS4).certificates()
     assert channel.count() <= 36
+
+
+@pytest.mark.parametrize(("kind", "most"), [(Extended, 20), (SimulatedCps4, 31)], ids=["takes", "refuses after all"])
+def test_a_card_that_says_it_takes_extended_apdus_gives_a_certificate_in_two_reads(
+    kind: type[SimulatedCps4], most: int
+) -> None:
+    card = simulated_cps4(kind=kind)
+    channel = CountingChannel(card.process, atr=card.power_on(), protocol=Protocol.T1, extended=True)
+    opened = Cps4Driver().open(channel, CardKind.CPS4)
+    assert len(opened.certificates()) == 2
+    assert channel.count() <= most
 
 
 def test_everything_happens_on_channel_1(bench: Bench) -> None:

@@ -2,6 +2,8 @@
 
 Each APDU costs a holder about 100 ms on a real reader. So nothing is selected for its FCI (P2=0C: no GET RESPONSE),
 files that have a short identifier are read without SELECT, and how much to read is told by the DER lengths in the file.
+What is known to be longer than a short APDU's answer is asked for whole: the channel asks for less where the card has
+not said that it gives more.
 
 Source: ISO/IEC 7816-4 sections 11.2 (SELECT) and 11.3 (READ BINARY).
 """
@@ -51,6 +53,7 @@ class Files:
         self._moves = 0
         self._inside: tuple[int, bytes] | None = None
         self._epoch, self._reads = channel.epoch, 0
+        self._longest = FILE_MAX  # that is asked for at once
 
     @property
     def place(self) -> tuple[int, int]:
@@ -122,7 +125,7 @@ class Files:
         data, _ = self._read_part(0, LE_MAX)
         size = announced_size(data)
         while len(data) < size <= FILE_MAX:
-            part, _ = self._read_part(len(data), min(LE_MAX, size - len(data)))
+            part, _ = self._read_part(len(data), size - len(data))
             if not part:
                 raise CardGarbled(what="a file cut short")
             data += part
@@ -134,7 +137,7 @@ class Files:
         """Return these bytes of the selected file, fewer where it ends before. Raises CardRefused."""
         data = b""
         while len(data) < size:
-            part, _ = self._read_part(offset + len(data), min(LE_MAX, size - len(data)))
+            part, _ = self._read_part(offset + len(data), size - len(data))
             if not part:
                 break
             data += part
@@ -150,8 +153,12 @@ class Files:
     def _read_part(self, offset: int, size: int, sfi: int | None = None) -> tuple[bytes, bool]:
         """Return the bytes at ``offset``, and whether the card gave fewer than asked."""
         self._count_read()
+        size = min(size, self._longest)
         command = self._read_command(offset, size, sfi)
         response = self._channel.transmit(command)
+        if response.sw == SW.WRONG_LENGTH and size > LE_MAX:  # the card takes less than it says
+            self._longest = LE_MAX
+            return self._read_part(offset, LE_MAX, sfi)
         if response.sw == SW.WRONG_OFFSET and offset:
             return b"", True
         if response.sw not in (SW.OK, SW.END_OF_FILE):
