@@ -45,10 +45,21 @@ def load(file: Path | None = None, *, directory: Path = DIRECTORY) -> Config:
     main = directory / "cardd.toml"
     try:
         files = [main] if main.exists() else []
-        files += sorted((directory / "cardd.toml.d").glob("*.toml"))
     except OSError:  # a directory that is closed to the service
         raise _invalid(str(directory), "", Unfit("forbidden", "")) from None
-    return _merged((str(found), _text(found)) for found in files)
+    return _merged((str(found), _text(found)) for found in [*files, *_drop_ins(directory / "cardd.toml.d")])
+
+
+def _drop_ins(directory: Path) -> list[Path]:
+    """Return the files of a directory, which need not be there; settings that cannot be seen are no defaults."""
+    try:
+        return sorted(found for found in directory.iterdir() if found.suffix == ".toml")
+    except FileNotFoundError:
+        return []
+    except PermissionError:
+        raise _invalid(str(directory), "", Unfit("forbidden", "")) from None
+    except OSError as error:
+        raise _invalid(str(directory), "", Unfit("unreadable", error.strerror or "")) from None
 
 
 def parse(text: str, name: str = "cardd.toml") -> Config:

@@ -16,6 +16,7 @@ from cardd.config.loading import load, parse
 from cardd.config.reference import explain, keys
 from cardd.errors import ConfigInvalid
 from tests.repository.rules import ROOT
+from tests.rig import other_user
 
 
 def refusal(text: str) -> ConfigInvalid:
@@ -257,6 +258,30 @@ def test_a_directory_that_may_not_be_looked_into_is_told(tmp_path: Path, monkeyp
         load(tmp_path / "absent.toml")
     assert caught.value.params["why"] == "absent"
     assert explain(caught.value, "fr").endswith("ce fichier n'existe pas")
+
+
+@other_user.needs_root
+def test_drop_ins_that_may_not_be_listed_are_no_defaults(tmp_path: Path) -> None:
+    drop_ins = tmp_path / "cardd.toml.d"
+    drop_ins.mkdir()
+    (drop_ins / "site.toml").write_text("[audit]\nsealed = true\n")
+    other_user.open_to_everybody(tmp_path)
+    drop_ins.chmod(0o700)
+    told = other_user.run(
+        "from cardd.errors import ConfigInvalid\n"
+        "try:\n    print(load(directory=Path(sys.argv[1])).audit.sealed)\n"
+        "except ConfigInvalid as refused:\n    print(refused.params['file'], refused.params['why'])",
+        tmp_path,
+        imports="from pathlib import Path\nfrom cardd.config.loading import load",
+    )
+    assert told.split() == [str(drop_ins), "forbidden"]
+
+
+def test_a_file_in_place_of_the_drop_ins_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cardd.toml.d").write_text("")
+    with pytest.raises(ConfigInvalid) as caught:
+        load(directory=tmp_path)
+    assert caught.value.params["why"] == "unreadable"
 
 
 def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
