@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SCRIPTS = [
     *(ROOT / ".make").glob("deb*.sh"),
     *(path for path in (DEBIAN / "tests").iterdir() if path.name != "control"),
-    *(DEBIAN / f"cardd.{name}" for name in ("preinst", "prerm", "postrm")),
+    *(DEBIAN / f"cardd.{name}" for name in ("preinst", "postinst", "prerm", "postrm")),
 ]
 needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg"), reason="this is not Debian")
 

@@ -102,6 +102,22 @@ def test_a_service_that_is_stuck_is_ended_by_the_watchdog_and_started_again(mach
     assert json.loads(machine.run(*STATUS, TCP))["name"] == "cardd"
 
 
+def test_an_upgrade_leaves_the_port_to_nobody_and_starts_no_half_package(machine: Machine) -> None:
+    machine.run(*STATUS, TCP)
+    before = main_pid(machine)
+    script = "/opt/project/debian/cardd."
+    machine.run("sh", f"{script}preinst", "upgrade", "0.2.0", "0.2.0")  # dpkg changes the files now
+    take = ("env", "LD_LIBRARY_PATH=/opt/python/lib", PYTHON, "-c")
+    port = "import socket; socket.create_server(('127.0.0.1', 17463))"
+    assert "Address already in use" in machine.run(*take, port, check=False)
+    assert "timed out" in machine.run("curl", "--silent", "--show-error", "--max-time", "1", TCP, check=False)
+    assert (machine.show("cardd.service", "SubState"), main_pid(machine)) == ("start-pre", "0")
+    machine.run("sh", f"{script}postinst", "configure", "0.2.0")
+    assert json.loads(machine.run(*STATUS, TCP))["name"] == "cardd"
+    assert main_pid(machine) != before
+    assert "upgrade" not in machine.show("cardd.service", "DropInPaths")
+
+
 def test_an_agent_in_its_sandbox_shows_dialogs_and_another_looks_at_programs_for_it(machine: Machine) -> None:
     def as_doctor(*command: str) -> str:
         return machine.run("env", f"XDG_RUNTIME_DIR=/run/user/{DOCTOR}", *command, uid=DOCTOR)
