@@ -353,7 +353,8 @@ class Daemon:
     def _desktops_changed(self, desktops: Desktops | None) -> None:
         """Rule 12: the readers belong to whoever sits at the machine now; each desktop has an agent."""
         self._agents.desktops.changed(desktops)
-        self.parts.dialogs.away = desktops.away if desktops else frozenset()
+        self.parts.dialogs.away = away = desktops.away if desktops else frozenset()
+        self.parts.sessions.screens_locked(away)
         self.parts.readers.owners.seated(desktops.seated if desktops else None)
 
 

@@ -47,6 +47,7 @@ class Sessions(Part):
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _logouts: Background = field(default_factory=Background)
     _has_stopped: bool = False
+    _away: frozenset[int] = frozenset()
 
     @property
     def hold_pins(self) -> bool:
@@ -222,6 +223,20 @@ class Sessions(Part):
         for session in list(self._open.values()):
             if condition(session):
                 self.lock(session)
+
+    def screens_locked(self, users: frozenset[int]) -> None:
+        """Take note of all users whose screens are locked now; sessions of whom that is new for are locked."""
+        new, self._away = users - self._away, users
+        self.lock_where(lambda session: session.caller.peer.uid in new)
+
+    def lock_watch(self, uid: int) -> Callable[[], bool]:
+        """Return what tells whether the user's screen was locked since now, and is still.
+
+        A PIN that was typed before is on its way to the card then: the session that it would unlock stays locked. Who
+        types one while a screen of theirs is locked, as over ssh, is there.
+        """
+        was_away = uid in self._away
+        return lambda: uid in self._away and not was_away
 
     def distrust_pins(self, card: InsertedCard) -> None:
         """The card refuses a PIN that it had accepted, or has one try left: every session of it asks again."""

@@ -326,6 +326,7 @@ class Signing:
                 self._sessions.ensure_open(session)
                 raise
         self._sessions.ensure_open(session)  # nobody is asked for a PIN that would serve nothing
+        is_locked = self._sessions.lock_watch(session.caller.peer.uid)
         value, pin = await self._pins.login(
             card,
             session.id,
@@ -336,7 +337,7 @@ class Signing:
             ensure_wanted=lambda: self._sessions.ensure_open(session),  # rule 7: a dialog may outlast it
             operations=operations,
         )
-        if pin is not None and self._sessions.hold_pins and self._sessions.is_open(session):
+        if pin is not None and self._sessions.hold_pins and self._sessions.is_open(session) and not is_locked():
             session.take_pin(pin)
         elif pin is not None:
             pin.wipe()

@@ -171,6 +171,7 @@ class CardLogins:
 
     async def _open(self, caller: Caller, method: Method, session_id: str, entry: AuditEntry) -> tuple[Session, str]:
         card = await method.choose()
+        is_locked = self._sessions.lock_watch(caller.peer.uid)
         others = self._leases.of_others(card, caller.peer.uid)
         certificates, pin, consent = await self._unlock(caller, method, card, session_id, takes_over=bool(others))
         try:
@@ -195,10 +196,12 @@ class CardLogins:
             await card.access.logout(session_id)  # no session of this login will ever be closed
             raise
         self._consents.allow_reading(caller, card.id)
-        if self._sessions.hold_pins:
+        if self._sessions.hold_pins and not is_locked():
             session.take_pin(pin)
         else:
             _wipe(pin)
+        if is_locked():
+            self._sessions.lock(session)
         return session, token
 
     async def _unlock(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from cardd.core.consents import SignatureRequest
+from cardd.core.session import SessionState
 from cardd.model import Caller, CallerKind, Choice, Message, Peer
 from cardd.p11.cryptoki import Mechanism, Rv
 from tests.p11.client import Client, Failed, mechanism, octets, room, ulong
@@ -19,6 +21,7 @@ from tests.rig.simulator import simulated_card
 from tests.rig.waiting import eventually
 
 TOKEN_PRESENT = 1
+VERIFY = 0x20
 USER, NO_PIN = 1, b"\x00\x00\x00\x00\x00"
 
 
@@ -89,6 +92,44 @@ async def test_what_waits_for_its_turn_is_not_asked_once_the_screen_is_locked(in
     with pytest.raises(Failed, match="USER_NOT_LOGGED_IN"):
         await asked  # its PIN
     assert inside.dialogs == ["program"]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_a_screen_that_is_locked_while_the_pin_is_on_its_way_to_the_card_stays_so(
+    inside: Inside, is_first: bool
+) -> None:
+    """The PIN's own command is the second VERIFY: the first one asks how many tries are left."""
+    client = await inside.client()
+    lps = Caller(CallerKind.PROGRAM, "lps-1", "LPS", "urn:cardd:client:lps-1", Peer(inside.uid))
+    session = None
+    if not is_first:
+        session, _ = await inside.parts.logins.cpx.open(lps, None)
+        inside.parts.sessions.lock_where(lambda _: True)
+    loop, done = asyncio.get_running_loop(), threading.Event()
+
+    def lock() -> None:
+        inside.parts.dialogs.away = frozenset({inside.uid})
+        inside.parts.sessions.screens_locked(inside.parts.dialogs.away)
+        done.set()
+
+    def in_the_second() -> None:
+        inside.reader.do_during(VERIFY, lambda: (loop.call_soon_threadsafe(lock), done.wait(5)))
+
+    inside.reader.do_during(VERIFY, in_the_second)
+    if session is not None:
+        await inside.parts.signing.authenticate(session, "nonce")
+        assert (done.is_set(), session.state, session.pin) == (True, SessionState.LOCKED, None)
+        return
+    with pytest.raises(Failed, match="USER_NOT_LOGGED_IN"):
+        await client.signed()
+    assert done.is_set()
+    with pytest.raises(Failed, match="USER_NOT_LOGGED_IN"):
+        await client.signed()
+    assert inside.dialogs == ["program", "login"]
+    inside.parts.dialogs.away = frozenset()
+    inside.parts.sessions.screens_locked(frozenset())
+    await client.signed()
+    assert inside.dialogs == ["program", "login", "login"]
 
 
 async def test_idleness_ends_the_login_and_use_puts_it_off(inside: Inside) -> None:
