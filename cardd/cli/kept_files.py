@@ -53,9 +53,9 @@ def alone(folder: Path) -> Iterator[None]:
     The lock is on the folder itself, so that no file is left of it; for the whole machine on root's own folder, which
     nobody else can keep locked.
     """
-    own = Path(pwd.getpwuid(os.geteuid()).pw_dir)
-    if folder == Path("/") and own.is_dir():
-        folder = own
+    if folder == Path("/"):
+        own = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+        folder = own if own.is_dir() else folder
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _lock(descriptor, folder)

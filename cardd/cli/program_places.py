@@ -10,8 +10,9 @@ interface of snapd.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from cardd.cli.registering import Form, Place
 from cardd.cli.trust_stores import DATABASE, PLACES, NssPlace, NssStore, nss_stores
@@ -29,7 +30,7 @@ ENVIRONMENT = "environment.d/60-cardd.conf"
 SSH = "etc/ssh/ssh_config.d/cardd.conf"
 OPENSSL = "cardd/openssl.cnf"
 SYSTEMS_OPENSSL = ("etc/ssl/openssl.cnf", "etc/pki/tls/openssl.cnf")
-OVERRIDES = ".local/share/flatpak/overrides"
+OVERRIDES = "flatpak/overrides"
 FLATPAKS = {
     "firefox": "org.mozilla.firefox",
     "thunderbird": "org.mozilla.Thunderbird",
@@ -58,15 +59,22 @@ def machine(socket: Path, module: Path, root: Path = Path("/")) -> Iterator[Plac
     yield from _openssl(root / "etc", module, root)
 
 
-def personal(socket: Path, module: Path, home: Path, root: Path = Path("/")) -> Iterator[Place]:
-    """Yield the places of one user: p11-kit's, the session's environment, OpenSSL's, browsers and what they are in."""
-    yield Place("p11-kit", "", home / ".config" / MODULE, _remote(socket))
-    yield Place("session", "", home / ".config" / ENVIRONMENT, _environment(socket))
-    yield from _openssl(home / ".config", module, root)
+def personal(
+    socket: Path, module: Path, home: Path, root: Path = Path("/"), around: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Place]:
+    """Yield the places of one user: p11-kit's, the session's environment, OpenSSL's, browsers and what they are in.
+
+    ``around`` is the environment, by which a user may keep settings elsewhere (XDG Base Directory Specification).
+    """
+    settings = _folder(around.get("XDG_CONFIG_HOME"), home / ".config")
+    data = _folder(around.get("XDG_DATA_HOME"), home / ".local/share")
+    yield Place("p11-kit", "", settings / MODULE, _remote(socket))
+    yield Place("session", "", settings / ENVIRONMENT, _environment(socket))
+    yield from _openssl(settings, module, root)
     for program, app in FLATPAKS.items():
         own = home / ".var/app" / app
         if own.is_dir():
-            yield Place(program, "flatpak", home / OVERRIDES / app, str(socket), Form.FILESYSTEM)
+            yield Place(program, "flatpak", data / OVERRIDES / app, str(socket), Form.FILESYSTEM)
             yield Place(program, "flatpak", own / "config" / MODULE, _remote(socket))
     for store in _databases(home):
         if store.package != "snap":
@@ -74,6 +82,10 @@ def personal(socket: Path, module: Path, home: Path, root: Path = Path("/")) -> 
             # a browser makes the rest of a database that has this file alone
             part = f"library={library}\nname={NAME}\n\n"
             yield Place(store.browser, store.package, store.path / DATABASE[2], part, Form.BLOCK)
+
+
+def _folder(told: str | None, usual: Path) -> Path:
+    return Path(told) if told and told.startswith("/") else usual
 
 
 def snaps(home: Path) -> Iterator[NssStore]:

@@ -242,6 +242,7 @@ def test_a_place_that_cannot_be_written_keeps_no_other_back(home: Path) -> None:
     assert _tree(home) == before
 
 
+NOBODYS = 54777  # a user of no name
 AS_USER = """
 home, module = Path(sys.argv[1]), Path(sys.argv[2])
 places = list(personal(Path("/run/cardd/p11"), module, home))
@@ -281,6 +282,39 @@ def test_what_a_killed_command_left_goes_and_a_link_in_its_place_leads_nowhere(h
     part.write_text("half")
     registration.take_out()
     assert _tree(home) == before
+
+
+@AS_ROOT
+def test_who_keeps_settings_elsewhere_is_registered_there(home: Path, tmp_path: Path) -> None:
+    if shutil.which("p11-kit") is None:
+        pytest.skip("no p11-kit here")
+    open_to_everybody(tmp_path)
+    around = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "settings")}
+    registration = Registration(home / "record.json", home)
+    registration.put(personal(Path("/run/cardd/p11"), client() or Path(), home, around=around))
+
+    for path in (home, *home.rglob("*")):
+        os.chown(path, NOBODYS, NOBODYS)
+    command = ("setpriv", "--clear-groups", f"--reuid={NOBODYS}", f"--regid={NOBODYS}", "p11-kit", "list-modules")
+    around["PATH"] = os.environ["PATH"]  # p11-kit reads no user's file for root
+    assert "cardd: " in subprocess.run(command, env=around, capture_output=True, text=True, check=True).stdout
+
+
+@AS_ROOT
+def test_a_user_whom_the_system_does_not_list_may_register(home: Path, tmp_path: Path) -> None:
+    """In a container, or while a directory service is away."""
+    open_to_everybody(tmp_path)
+    for path in (home, *home.rglob("*")):
+        os.chown(path, NOBODYS, NOBODYS)
+    code = "os.setuid(int(sys.argv[3]))\n" + AS_USER
+    imports = (
+        "from pathlib import Path; from cardd.cli.program_places import personal; "
+        "from cardd.cli.registering import Registration"
+    )
+    whole = f"import os, sys\n{imports}\nos.setgroups([])\n{code}"
+    command = [sys.executable, "-c", whole, str(home), str(client()), str(NOBODYS)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.splitlines()
+    assert told == ["[('x', 'registered')]", "[]"]
 
 
 def test_a_file_of_our_name_that_is_somebody_elses_stays(home: Path) -> None:

@@ -93,7 +93,7 @@ async def _pkcs11(context: Context) -> int:
         raise ClientModuleMissing
     undone = _take_out_of_users() if given.action == "unregister" and given.all_users else []
     socket, known, base = _socket(given), module or Path("p11-kit-client.so"), Path("/") if _is_root() else Path.home()
-    places = list(machine(socket, known) if _is_root() else personal(socket, known, base))
+    places = list(machine(socket, known) if _is_root() else personal(socket, known, base, around=os.environ))
     registration, faults = Registration(_record(base), base), list[OSError | CarddError]()
     if given.action != "status":
         faults += registration.put(places) if given.action == "register" else registration.take_out()

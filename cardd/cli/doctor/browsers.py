@@ -116,7 +116,8 @@ def pkcs11(surroundings: Surroundings) -> Finding:
     module, socket = client(surroundings.root), config.p11.socket
     if module is None:
         return PKCS11_NO_CLIENT()
-    places = [*machine(socket, module, surroundings.root), *personal(socket, module, Path.home(), surroundings.root)]
+    own = personal(socket, module, Path.home(), surroundings.root, os.environ)
+    places = [*machine(socket, module, surroundings.root), *own]
     found = [place.program for place in places if place.state() == "registered"]
     if not found:
         return PKCS11_UNREGISTERED()
@@ -149,7 +150,7 @@ def sandboxes(surroundings: Surroundings) -> Finding:
     if not config.p11.enabled:
         raise Unknowable("no_p11")
     module = client(surroundings.root) or Path("p11-kit-client.so")
-    for place in personal(config.p11.socket, module, home, surroundings.root):
+    for place in personal(config.p11.socket, module, home, surroundings.root, os.environ):
         if place.package == "flatpak" and place.state() != "registered":
             return SANDBOXES_FLATPAK(program=place.program)
     for store in snaps(home):
