@@ -58,6 +58,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "raised": "Other codes of this check are errors of cardd",
         "do": "What to do",
         "fix": "`--fix` runs",
+        "root": "To root it says before",
         "skipped": "Why a check is skipped",
         "any": "Any check",
         "index": "Codes",
@@ -72,6 +73,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "raised": "Les autres codes de cet examen sont des erreurs de cardd",
         "do": "Que faire",
         "fix": "`--fix` lance",
+        "root": "À root, il dit d'abord",
         "skipped": "Pourquoi un examen est ignoré",
         "any": "Tout examen",
         "index": "Codes",
@@ -131,7 +133,8 @@ def _entry(one: Outcome, language: str) -> Iterator[str]:
     yield f"{words[level]}. {words['reads']}{colon} {_kept(one.sentence, language)}\n"
     yield f"**{words['do']}{colon}** {_kept(one.remedy, language)}"
     if one.fix:
-        yield f"\n{words['fix']}{colon} `{' '.join(one.fix)}`"
+        told = f"\n{words['fix']}{colon} `{' '.join(one.fix)}`"
+        yield f"{told}. {words['root']}{colon} {_(one.as_root, language)}" if one.as_root else told
 
 
 def _found_by(name: str) -> list[Outcome]:

@@ -172,6 +172,19 @@ def failed_service(practice: Practice, directory: Path) -> Iterator[Surroundings
     yield replace(practice.surroundings(directory), unit=lambda: {"ActiveState": "failed"})
 
 
+@breakage("service.restarting")
+def service_in_vain(practice: Practice, directory: Path) -> Iterator[Surroundings]:
+    """The service ends as soon as it is started."""
+    unit = {"LoadState": "loaded", "ActiveState": "activating", "NRestarts": "3"}
+    yield replace(practice.surroundings(directory), unit=lambda: unit)
+
+
+@breakage("service.masked")
+def masked_service(practice: Practice, directory: Path) -> Iterator[Surroundings]:
+    """An administrator has switched the service off."""
+    yield replace(practice.surroundings(directory), unit=lambda: {"LoadState": "masked", "ActiveState": "inactive"})
+
+
 @breakage("port.taken")
 def taken_port(practice: Practice, directory: Path) -> Iterator[Surroundings]:
     """Another program listens on the port."""

@@ -19,7 +19,7 @@ from cardd.cli.program_places import client, personal
 from cardd.cli.registering import Registration
 from cardd.config.reference import toml
 from cardd.system.peer import processes
-from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.interface import PoweredCard
 from tests.cli.station import Station
 from tests.rig.daemon import DaemonProcess
 from tests.rig.here import use_here
@@ -65,7 +65,7 @@ class Practice:
         file.write_text("\n".join(lines))
         return file
 
-    def put_in(self, card: SimulatedCard | None = None) -> None:
+    def put_in(self, card: PoweredCard | None = None) -> None:
         """Insert a card, a good one; the daemon has it."""
         self._slot.enter_context(inserted(card or simulated_card(), self.station.pcscd))
         self.station.wait_for_cards(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from tests.cli.station import User
 from tests.rig.here import use_socket
 from tests.rig.ports import free_port
 from tests.rig.terminal import Terminal
+from tests.rig.wrong_clock import wrong_clock
 
 LIMIT = 5.0  # seconds, for all checks
 
@@ -49,6 +51,13 @@ def test_the_first_line_has_the_cause_its_code_and_the_remedy(stranger: User) ->
     assert empty == ""
     assert len(rest) == 4
     assert ran.returncode == 1
+
+
+def test_a_clock_that_has_begun_anew_is_told_before_what_comes_of_it(stranger: User) -> None:
+    command = stranger.command("doctor", "clock", "socket", "--json", "--socket", "/nowhere/cardd.sock")
+    environment = stranger.environment | wrong_clock("@2001-01-01 00:00:00")
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert json.loads(ran.stdout)["cause"] == "clock.past"
 
 
 def test_where_nothing_is_wrong_the_first_line_says_so(stranger: User) -> None:
@@ -160,6 +169,15 @@ def test_the_person_is_asked_and_may_say_no(stranger: User, tmp_path: Path) -> N
             terminal.end()
             assert ("Fait" in terminal.screen) is (mode == 0o755)
         assert (tmp_path / "state").stat().st_mode & 0o777 == mode
+
+
+def test_root_is_told_that_a_fix_concerns_every_user_before_it_is_agreed_to(stranger: User) -> None:
+    command = stranger.command("doctor", "pkcs11", "--fix", "--lang", "fr")
+    with Terminal(command, stranger.environment, watched=True) as terminal:
+        terminal.wait_for("(o/N)")
+        assert ("tout le poste" in terminal.screen) is (os.geteuid() == 0)
+        terminal.type("n\n")
+        terminal.end()
 
 
 def test_a_fix_that_fails_is_told_with_its_reason(

@@ -21,17 +21,20 @@ from cardd.config import Config, Csa
 from cardd.errors import PcscUnavailable
 from cardd.system.pcsc_clients import clients
 from cardd.system.peer import processes
+from cardd_simulators.cards.interface import PoweredCard
 from tests.api.test_ecps_check import started
 from tests.api.workbench import Workbench
-from tests.cli.breakages import agent, as_installed, orphan, plug_in, small_disk, with_files
+from tests.cli.breakages import OUTSIDE, agent, as_installed, orphan, plug_in, small_disk, with_files
 from tests.cli.doctor import code, configured, result
 from tests.cli.practice import Practice, practising
 from tests.cli.test_doctor_service import EXAMINE, IMPORTS
+from tests.hostile.cards import AUTHENTICATION, CDF, SIGNATURE, HostileCard, Malice
 from tests.rig import other_program, other_user
 from tests.rig.here import use_socket
 from tests.rig.pcscd import Pcscd
+from tests.rig.pens import SmallAuthority, der, usage_of
 from tests.rig.ports import free_port
-from tests.rig.simulator import store
+from tests.rig.simulator import simulated_card, store
 from tests.rig.waiting import eventually_here
 
 pytestmark = other_user.needs_root
@@ -162,7 +165,48 @@ async def test_cardd_at_work_with_the_card_is_no_failure(practice: Practice, tmp
         assert await code("held", practice.surroundings(tmp_path)) == "held.cardd"
 
 
+# --- what the card holds
+
+
+@contextmanager
+def with_card(practice: Practice, card: PoweredCard) -> Iterator[None]:
+    practice.take_out()
+    practice.put_in(card)
+    yield
+    practice.take_out()
+    practice.put_in()
+
+
+async def test_a_card_without_certificates_is_told(practice: Practice, tmp_path: Path) -> None:
+    with with_card(practice, HostileCard(Malice(files={CDF: bytes(64)}))):
+        assert await code("certificates", practice.surroundings(tmp_path)) == "certificates.none"
+        online = practice.surroundings(tmp_path, {"trust": {"revocation": "online"}})
+        assert await code("revocation", online) == "skipped.no_revocation"
+
+
+async def test_who_tells_of_revoked_certificates_is_named_where_the_way_there_is_open(
+    practice: Practice, tmp_path: Path
+) -> None:
+    authority = SmallAuthority()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        authority.ocsp = [f"http://127.0.0.1:{server.getsockname()[1]}/ocsp"]
+        named = der(
+            authority.issue(
+                simulated_card().issued.authentication.key, "PERSONNE SIMULATION", usage_of("digital_signature")
+            )
+        )
+        with with_card(practice, HostileCard(Malice(files={SIGNATURE: named, AUTHENTICATION: named}))):
+            found = await result("revocation", practice.surroundings(tmp_path, {"trust": {"revocation": "online"}}))
+            assert (found.code, found.params["hosts"]) == ("revocation.ok", "127.0.0.1")
+            proxied = {"trust": {"revocation": "online"}, "network": {"proxy": "http://127.0.0.1:9"}}
+            assert await code("revocation", practice.surroundings(tmp_path, proxied)) == "skipped.by_proxy"
+
+
 # --- storage
+
+
+async def test_where_nothing_was_kept_yet_the_state_is_not_looked_at(tmp_path: Path) -> None:
+    assert await code("state", configured(tmp_path, f'[state]\ndirectory = "{tmp_path}/none"\n')) == "skipped.no_state"
 
 
 async def test_a_disk_that_is_nearly_full_is_a_warning(tmp_path: Path) -> None:
@@ -248,6 +292,16 @@ async def test_a_proxy_of_the_desktop_is_shown_without_its_password(
     found = await result("proxy", practice.surroundings(tmp_path, {"network": {"proxy": "environment"}}))
     assert found.code == "proxy.unreachable"
     assert "motdepasse" not in found.sentence("fr") + str(found.params)
+
+
+@pytest.mark.parametrize("address", ["http://martin:motdepasse@127.0.0.1:3l28", "http://[::1", "http://:3128"])
+async def test_a_proxy_of_the_desktop_whose_address_is_none_is_told_by_its_variable(
+    practice: Practice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("https_proxy", address)
+    found = await result("proxy", practice.surroundings(tmp_path, {"network": {"proxy": "environment"}}))
+    assert (found.code, found.params) == ("proxy.invalid", {"variable": "https_proxy"})
+    assert await code("proxy", practice.surroundings(tmp_path, OUTSIDE)) == "skipped.no_proxy"
 
 
 # --- browsers

@@ -240,28 +240,30 @@ async def test_the_browsers_that_pages_may_call_from_are_told_and_what_is_wrong_
 
 
 @pytest.mark.parametrize(
-    ("session", "outcome"),
+    ("session", "expected"),
     [
-        ({"DISPLAY": ":0"}, "x11"),
-        ({"XDG_SESSION_TYPE": "x11"}, "x11"),
-        ({"DISPLAY": ":0", "WAYLAND_DISPLAY": "w"}, "ok"),
-        ({}, "ok"),
+        ({"DISPLAY": ":0"}, "desktop.x11"),
+        ({"XDG_SESSION_TYPE": "x11"}, "desktop.x11"),
+        ({"DISPLAY": ":0", "WAYLAND_DISPLAY": "w"}, "desktop.ok"),
+        ({}, "desktop.ok"),
     ],
 )
 async def test_a_desktop_where_programs_read_what_is_typed_is_a_warning(
-    monkeypatch: pytest.MonkeyPatch, session: dict[str, str], outcome: str
+    monkeypatch: pytest.MonkeyPatch, session: dict[str, str], expected: str
 ) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in session.items():
         monkeypatch.setenv(name, value)
-    assert await code("desktop") == f"desktop.{outcome}"
+    assert await code("desktop") == expected
 
 
 def test_too_little_lockable_memory_is_a_warning(stranger: User) -> None:
-    limited = ["prlimit", "--memlock=16384", *stranger.command("doctor", "memory", "--socket", "/nowhere/cardd.sock")]
+    doctor = stranger.command("doctor", "memory", "--json", "--socket", "/nowhere/cardd.sock")
+    limited = ["prlimit", "--memlock=16384", *doctor]
     ran = subprocess.run(limited, env=stranger.environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0
+    assert '"memory.low"' in ran.stdout
     assert "Only 16 KiB" in ran.stdout
 
 

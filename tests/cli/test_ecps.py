@@ -30,6 +30,7 @@ from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.softhsm import PIN, SoftHsm
 from tests.rig.terminal import ESCAPES, Terminal
 from tests.rig.waiting import eventually_here
+from tests.rig.wrong_clock import wrong_clock
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="node's oidc-provider is not installed")
 
@@ -387,6 +388,13 @@ async def logged_in(desk: Desk) -> Session:
         return await login
 
 
+def test_a_daemon_whose_clock_is_wrong_is_told_by_the_providers(psc: PscRig, tmp_path: Path) -> None:
+    asyncio.run(psc.reset())
+    with working(psc, tmp_path, wrong_clock("-5m")) as desk:
+        [found] = desk.user.run("doctor", "psc", "--json").rows("checks")
+    assert (found["code"], found["fix"]) == ("psc.clock", ["timedatectl", "set-ntp", "true"])
+
+
 def test_the_service_proves_itself_with_a_key_on_a_token(psc: PscRig, tmp_path: Path) -> None:
     asyncio.run(psc.reset())
     issued = psc.authority.issue(ORGANISATION)
@@ -401,3 +409,5 @@ def test_the_service_proves_itself_with_a_key_on_a_token(psc: PscRig, tmp_path: 
             asyncio.run(desk.psc.approve(ALICE))
         assert ran[0].status == 0, ran[0].err
         assert ALICE in desk.user.ok("status")
+        [pin] = desk.user.run("doctor", "pin", "--json").rows("checks")
+        assert (pin["code"], pin["level"]) == ("pin.unknown", "ok")  # a token has no number

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cardd.apdu import Command, Protocol, historical_bytes, takes_extended_apdus
 from cardd.core.readers import DriverRegistry
-from cardd.errors import CardGarbled, CardMute, CardRemoved, PcscUnavailable
+from cardd.errors import CardGarbled, CardMute, CardRemoved, CardReset, PcscUnavailable
 from cardd.pcsc.channel import PcscConnection
 from cardd.pcsc.winscard import EventState, Handle, WinScard
 from cardd.secret import Secret
@@ -124,6 +124,15 @@ def test_another_program_is_told_of_our_reset(connection: PcscConnection, insert
     other.begin()
     assert other.resets == 1
     other.disconnect()
+
+
+def test_what_is_begun_after_anothers_reset_says_so(insert: Insert, pcscd: Pcscd) -> None:
+    insert()
+    winscard = WinScard()
+    handle = winscard.connect(winscard.establish(), pcscd.reader_names[0])
+    other_program.reset(pcscd, pcscd.reader_names[0])
+    with pytest.raises(CardReset):
+        winscard.begin(handle)
 
 
 def test_nobody_gets_between_our_commands(connection: PcscConnection, insert: Insert, pcscd: Pcscd) -> None:

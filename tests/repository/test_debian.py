@@ -15,6 +15,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from cardd import __version__
+from cardd.cli.doctor.network import NETWORK_CLOSED
+from cardd.cli.doctor.pcsc import POLKIT_RULE
 from tests.repository.rules import PIN, ROOT
 
 DEBIAN = ROOT / "debian"
@@ -25,6 +27,13 @@ SCRIPTS = [
     *(DEBIAN / f"cardd.{name}" for name in ("preinst", "postinst", "prerm", "postrm")),
 ]
 needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg"), reason="this is not Debian")
+
+
+def test_what_doctor_has_an_administrator_copy_is_where_the_package_puts_it() -> None:
+    examples = (ROOT / "debian/cardd.examples").read_text().split()
+    assert "systemd/network.conf" in examples
+    assert "/usr/share/doc/cardd/examples/network.conf " in NETWORK_CLOSED.remedy
+    assert f"systemd/polkit/{POLKIT_RULE} usr/share/polkit-1/rules.d" in (ROOT / "debian/cardd.install").read_text()
 
 
 def test_the_changelog_has_the_version_of_the_project() -> None:

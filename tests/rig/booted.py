@@ -151,7 +151,7 @@ def booted(directory: Path, configuration: str = "", files: dict[str, str] | Non
 
 
 def _install(image: Path, configuration: str, files: dict[str, str]) -> None:
-    system = image / "etc/systemd/system"
+    system = image / "usr/lib/systemd/system"  # an administrator's own are in etc, and may mask these
     system.mkdir(parents=True)
     for unit in (*UNITS.glob("*.service"), *UNITS.glob("*.socket")):
         text = unit.read_text()
@@ -159,7 +159,7 @@ def _install(image: Path, configuration: str, files: dict[str, str]) -> None:
             text = text.replace(f"=/usr/bin/{program} ", f"={PYTHON} -m cardd.cli.{program} ")
         (system / unit.name).write_text(text)
     of_users = image / "etc/systemd/user"
-    of_users.mkdir()
+    of_users.mkdir(parents=True)
     for unit in UNITS.glob("user/*.service"):
         agent = f"ExecStart={PYTHON} -m cardd.cli.agent --pinentry {PINENTRY}"
         text = unit.read_text().replace("[Service]\n", f"[Service]\nEnvironment={ENVIRONMENT}\n")

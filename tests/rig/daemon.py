@@ -59,7 +59,8 @@ class DaemonProcess:
         # as installed: with compiled modules, which some shells of developers switch off
         self.environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **(environment or {})}
         self._process: subprocess.Popen[bytes] | Warm | None = None
-        self._is_warm = not is_read and not descriptors and "PYTHONPATH" not in self.environment
+        is_as_usual = not {"PYTHONPATH", "LD_PRELOAD"} & self.environment.keys()
+        self._is_warm = not is_read and not descriptors and is_as_usual
         text = CONFIGURATION.format(port=self.port, directory=directory, pinentry=pinentry)
         self.configuration.write_text(text + extra)
 

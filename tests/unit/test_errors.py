@@ -106,15 +106,6 @@ def test_each_error_is_raised_somewhere(kind: type[CarddError]) -> None:
     assert any(site.kind is kind for site in sites())
 
 
-def test_each_code_is_shown_by_a_test() -> None:
-    """A test elsewhere names the code or its class."""
-    files = [file for file in (ROOT / "tests").rglob("*.py") if file != Path(__file__)]
-    dotted = {name for file in files for name in re.findall(r"\w+(?:\.\w+)*", file.read_text("utf-8"))}
-    named = {*dotted, *(part for name in dotted for part in name.split("."))}
-    unshown = {code for code, kind in errors_by_code().items() if not {code, kind.__name__} & named}
-    assert unshown == set()
-
-
 def test_each_place_gives_the_params_that_its_error_has() -> None:
     """mypy does not see all of them: `raise Error` is no call, and a class in a variable may be any."""
     closed = [(site.place, site.kind, site.given) for site in sites()

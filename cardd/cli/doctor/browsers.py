@@ -86,13 +86,16 @@ def _lets_through(standing: Standing, site: str) -> bool:
 
 # --- PKCS#11
 
+REGISTER = ("cardctl", "pkcs11", "register")
+REGISTERS_ALL = N_("You are root: this changes files of the whole machine, and all its users' programs find the card.")
 PKCS11_OK = ok("pkcs11.ok", N_("These find the card by PKCS#11: {programs}."))
 PKCS11_UNREGISTERED = warning(
     "pkcs11.unregistered",
     N_("No program of this user finds the card by PKCS#11: no portal can ask a browser for it."),
     N_("Have them find it: “cardctl pkcs11 register”, then log out of the desktop and in again."),
     is_minor=True,
-    fix=("cardctl", "pkcs11", "register"),
+    fix=REGISTER,
+    as_root=REGISTERS_ALL,
 )
 PKCS11_NO_CLIENT = warning(
     "pkcs11.client_missing",
@@ -104,7 +107,8 @@ PKCS11_SOCKET = failure(
     "pkcs11.socket_missing",
     N_("Programs look for the card at {path}, and nothing is there."),
     N_("Restart cardd, then register again: “cardctl pkcs11 register”."),
-    fix=("cardctl", "pkcs11", "register"),
+    fix=REGISTER,
+    as_root=REGISTERS_ALL,
 )
 
 
@@ -134,7 +138,8 @@ SANDBOXES_FLATPAK = warning(
     N_("{program} is a Flatpak, and has no way to cardd: it finds no card by PKCS#11."),
     N_("Give it one: “cardctl pkcs11 register”, then start it again."),
     is_minor=True,
-    fix=("cardctl", "pkcs11", "register"),
+    fix=REGISTER,
+    as_root=REGISTERS_ALL,
 )
 SANDBOXES_SNAP = warning(
     "sandboxes.snap",

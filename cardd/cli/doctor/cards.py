@@ -124,11 +124,7 @@ PIN_LAST_TRY = warning(
     N_("Only one try is left (“{reader}”)."),
     N_("Be sure of your PIN before the next try: a wrong one blocks the card."),
 )
-PIN_UNKNOWN = warning(
-    "pin.unknown",
-    N_("The card does not tell the state of its PIN (“{reader}”)."),
-    N_("Take the card out and insert it again."),
-)
+PIN_UNKNOWN = ok("pin.unknown", N_("Not blocked; this card does not tell how many tries are left (“{reader}”)."))
 
 
 def pin(surroundings: Surroundings) -> Finding:

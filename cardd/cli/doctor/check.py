@@ -72,7 +72,7 @@ class Outcome:
     """One thing that a check may find; ``sentence`` and ``remedy`` are English, with places for params.
 
     What ``is_minor`` may be meant so: it is the likely cause only where nothing else is found. ``fix`` is a command
-    that puts it right and harms nothing.
+    that puts it right and harms nothing; ``as_root`` says what else it does where root runs it.
     """
 
     code: str
@@ -81,6 +81,7 @@ class Outcome:
     remedy: str = ""
     is_minor: bool = False
     fix: tuple[str, ...] = ()
+    as_root: str = ""
 
     def __call__(self, **params: str | int) -> Finding:
         """Return that this was found."""
@@ -109,14 +110,18 @@ def ok(code: str, sentence: str) -> Outcome:
     return Outcome(code, Level.OK, sentence)
 
 
-def warning(code: str, sentence: str, remedy: str, *, is_minor: bool = False, fix: tuple[str, ...] = ()) -> Outcome:
+def warning(
+    code: str, sentence: str, remedy: str, *, is_minor: bool = False, fix: tuple[str, ...] = (), as_root: str = ""
+) -> Outcome:
     """Declare that somebody should look, though it works or may be meant so."""
-    return Outcome(code, Level.WARNING, sentence, remedy, is_minor, fix)
+    return Outcome(code, Level.WARNING, sentence, remedy, is_minor, fix, as_root)
 
 
-def failure(code: str, sentence: str, remedy: str, *, is_minor: bool = False, fix: tuple[str, ...] = ()) -> Outcome:
+def failure(
+    code: str, sentence: str, remedy: str, *, is_minor: bool = False, fix: tuple[str, ...] = (), as_root: str = ""
+) -> Outcome:
     """Declare that something does not work."""
-    return Outcome(code, Level.FAILURE, sentence, remedy, is_minor, fix)
+    return Outcome(code, Level.FAILURE, sentence, remedy, is_minor, fix, as_root)
 
 
 LATE = failure(

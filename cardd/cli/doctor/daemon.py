@@ -43,14 +43,32 @@ SERVICE_FAILED = failure(
     N_("See why (“journalctl -u cardd -n 50”), then start it again: “systemctl restart cardd.socket cardd”."),
     fix=("systemctl", "restart", "cardd.socket", "cardd.service"),
 )
+SERVICE_RESTARTING = failure(
+    "service.restarting",
+    N_("cardd ends as soon as it is started, and systemd starts it again and again."),
+    N_("See why: “journalctl -u cardd -n 50”. Put that right, then “systemctl restart cardd”."),
+)
+SERVICE_MASKED = failure(
+    "service.masked",
+    N_("cardd.service was switched off by an administrator (masked): nothing starts it."),
+    N_("Ask why; then, as root: “systemctl unmask cardd.service” and “systemctl restart cardd.socket”."),
+)
 
 
 def service(surroundings: Surroundings) -> Finding:
-    """Check whether systemd has given the service up."""
+    """Check whether systemd has given the service up, starts it in vain, or was told never to start it."""
     unit = surroundings.unit()
     if unit is None:
         raise Unknowable("no_unit")
-    return SERVICE_FAILED() if unit.get("ActiveState") == "failed" else SERVICE_OK(state=unit.get("ActiveState", "?"))
+    if unit.get("LoadState") == "masked":
+        return SERVICE_MASKED()
+    match unit.get("ActiveState", "?"):
+        case "failed":
+            return SERVICE_FAILED()
+        case "activating" if unit.get("NRestarts", "0") != "0":
+            return SERVICE_RESTARTING()
+        case state:
+            return SERVICE_OK(state=state)
 
 
 # --- its port

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 import shutil
 import sys
@@ -13,6 +14,7 @@ from cardd.cli.command import Context
 from cardd.cli.doctor.check import Result
 from cardd.cli.waiting import agreed, can_ask, said_by
 from cardd.i18n import Domain
+from cardd.model import shown
 
 _ = Domain("doctor")
 
@@ -37,13 +39,14 @@ async def mend(context: Context, results: Sequence[Result], *, ask: bool) -> lis
         told = shlex.join(command)
         if not command or told in mended:
             continue
+        context.terminal.tell(_wider(result, context.language))
         if ask and not await _agreed(context, result, told):
             mended[told] = Mended(result.code, told, is_done=False, why="refused")
             continue
         why = await _run(command)
         mended[told] = Mended(result.code, told, not why, why)
         done = (
-            _("Failed: {command} ({why})", context.language, command=told, why=why)
+            _("Failed: {command} ({why})", context.language, command=told, why=shown(why))
             if why
             else _("Done: {command}", context.language, command=told)
         )
@@ -54,11 +57,17 @@ async def mend(context: Context, results: Sequence[Result], *, ask: bool) -> lis
 async def _agreed(context: Context, result: Result, command: str) -> bool:
     """Return whether the person at the terminal agrees; nobody does where there is no terminal."""
     language = context.language
-    context.terminal.tell([result.sentence(language)])
+    context.terminal.tell([shown(result.sentence(language))])
     if not can_ask(context):
         context.terminal.tell([_("Not done without --yes: {command}", language, command=command)])
         return False
     return await agreed(context, _("Do it: {command} (y/N) ", language, command=command))
+
+
+def _wider(result: Result, language: str) -> list[str]:
+    """Return what a command does beyond this user's own where root runs it."""
+    as_root = result.finding.outcome.as_root
+    return [_(as_root, language)] if as_root and os.geteuid() == 0 else []
 
 
 async def _run(command: Sequence[str]) -> str:

@@ -30,8 +30,8 @@ NETWORK_CLOSED = failure(
     "network.closed",
     N_("systemd lets the service reach no server, and the configuration names {host}."),
     N_(
-        "As root, copy network.conf, which cardd brings in systemd/, to /etc/systemd/system/cardd.service.d/, then "
-        "run “systemctl daemon-reload” and “systemctl restart cardd”."
+        "As root: “install -D -m 644 /usr/share/doc/cardd/examples/network.conf "
+        "/etc/systemd/system/cardd.service.d/network.conf”, “systemctl daemon-reload”, “systemctl restart cardd”."
     ),
 )
 
@@ -45,7 +45,7 @@ def network(surroundings: Surroundings) -> Finding:
     if not named:
         raise Unknowable("no_network")
     unit = surroundings.unit()
-    if unit is None:
+    if unit is None or unit.get("ActiveState") == "inactive":
         raise Unknowable("no_unit")
     denied, allowed, families = (
         unit.get(name, "").split() for name in ("IPAddressDeny", "IPAddressAllow", "RestrictAddressFamilies")
@@ -81,6 +81,11 @@ PROXY_UNREACHABLE = failure(
     N_("The network's proxy does not answer ({proxy}): cardd reaches no other machine."),
     N_('Check network.proxy in the configuration, then the proxy; without one, set network.proxy = "none".'),
 )
+PROXY_INVALID = failure(
+    "proxy.invalid",
+    N_("The environment names a proxy, and its address cannot be used ({variable}): cardd reaches no other machine."),
+    N_("Correct it: http://host:port, with a number for the port. Then restart cardd."),
+)
 PROXY_UNUSED = warning(
     "proxy.unused",
     N_("This desktop goes through a proxy ({proxy}), and cardd does not."),
@@ -92,24 +97,34 @@ PROXY_UNUSED = warning(
 def proxy(surroundings: Surroundings) -> Finding:
     """Check whether the network's proxy answers, and whether cardd has been told of it."""
     config, own = surroundings.config, getproxies()
-    of_desktop = own.get("https") or own.get("http") or ""
-    if config.network.proxy == "none":
-        if of_desktop and elsewhere(config):
-            return PROXY_UNUSED(proxy=_shown(of_desktop))
-        raise Unknowable("no_proxy")
-    address = of_desktop if config.network.proxy == ENVIRONMENT else config.network.proxy
+    scheme = next((name for name in ("https", "http") if own.get(name)), "")
+    of_desktop = own.get(scheme, "")
+    is_used = config.network.proxy == ENVIRONMENT
+    address = of_desktop if is_used or config.network.proxy == "none" else config.network.proxy
     if not address:
         raise Unknowable("no_proxy")
-    shown = _shown(address)
-    host, _, port = shown.rpartition(":")
-    return PROXY_OK(proxy=shown) if _answers(host.strip("[]"), int(port)) else PROXY_UNREACHABLE(proxy=shown)
+    found = _host_and_port(address)
+    if config.network.proxy == "none":
+        if found and elsewhere(config):
+            return PROXY_UNUSED(proxy=_shown(*found))
+        raise Unknowable("no_proxy")
+    if found is None:
+        return PROXY_INVALID(variable=f"{scheme}_proxy")
+    return (PROXY_OK if _answers(*found) else PROXY_UNREACHABLE)(proxy=_shown(*found))
 
 
-def _shown(address: str) -> str:
-    """Return host and port of a proxy, without user and password."""
-    found = urlsplit(address if "://" in address else f"http://{address}")
-    host = found.hostname or "?"
-    return f"[{host}]:{found.port or HTTP}" if ":" in host else f"{host}:{found.port or HTTP}"
+def _host_and_port(address: str) -> tuple[str, int] | None:
+    """Return where a proxy is, without user and password; None for what is no such address."""
+    try:
+        found = urlsplit(address if "://" in address else f"http://{address}")
+        host, port = found.hostname, found.port or HTTP
+    except ValueError:  # no port, or half of an IPv6 address
+        return None
+    return (host, port) if host else None
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _answers(host: str, port: int) -> bool:

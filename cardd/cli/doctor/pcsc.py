@@ -198,7 +198,10 @@ POLKIT_OK = ok("polkit.ok", N_("polkit has cardd's rule ({file})."))
 POLKIT_MISSING = warning(
     "polkit.rule_missing",
     N_("pcscd asks polkit whom to let in, and cardd's rule is not there: the service may be refused."),
-    N_("As root, copy {rule}, which cardd brings in systemd/polkit/, to /etc/polkit-1/rules.d/."),
+    N_(
+        "As root, put {rule} back into /usr/share/polkit-1/rules.d/: “apt install --reinstall cardd”; where cardd is "
+        "no package, it stands in systemd/polkit/ of cardd's sources."
+    ),
 )
 
 

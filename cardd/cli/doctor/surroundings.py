@@ -49,8 +49,8 @@ def utc_now() -> datetime:
 
 
 def unit_properties() -> Mapping[str, str] | None:
-    """Return what systemd says of the service; None where it was not started, or there is no systemd."""
-    names = ("ActiveState", "IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies")
+    """Return what systemd says of the service; None where it is not installed, or there is no systemd."""
+    names = ("LoadState", "ActiveState", "NRestarts", "IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies")
     command = ["systemctl", "show", "cardd.service", *(f"--property={name}" for name in names)]
     try:
         told = subprocess.run(  # noqa: S603 - a fixed command
@@ -59,12 +59,14 @@ def unit_properties() -> Mapping[str, str] | None:
     except (OSError, subprocess.SubprocessError):
         return None
     found = {name: value for name, _, value in (line.partition("=") for line in told.splitlines())}
-    return found if found.get("ActiveState", "inactive") != "inactive" else None
+    return None if found.get("LoadState", "not-found") == "not-found" else found
 
 
 def kernel_log() -> list[str] | None:
     """Return what the kernel said of what it forbade, since it started; None where this user may not read it."""
-    command = ["journalctl", "-k", "-b", "--no-pager", "-o", "cat", "-g", 'apparmor="DENIED"|avc: +denied']
+    # by its own log, or by audit, which keeps it from there
+    sources = ("_TRANSPORT=kernel", "+", "_TRANSPORT=audit")
+    command = ["journalctl", "-b", *sources, "--no-pager", "-o", "cat", "-g", 'apparmor="DENIED"|avc: +denied']
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=PCSC_LIMIT, check=False)  # noqa: S603 - a fixed command
     except (OSError, subprocess.SubprocessError):

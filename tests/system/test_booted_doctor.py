@@ -1,0 +1,52 @@
+"""Doctor on a booted system: the service as systemd has it, and what the kernel forbade as journald keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.breakages import AVC, DENIED
+from tests.rig.booted import ENVIRONMENT, PYTHON, Machine, booted, needs_boot
+from tests.rig.waiting import eventually_here
+
+pytestmark = needs_boot()
+
+DROP_INS = "/run/systemd/system/cardd.service.d"
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine whose configuration has a mistake: the service ends as soon as it is started."""
+    with booted(tmp_path_factory.mktemp("booted"), "[sesion]\n") as machine:
+        yield machine
+
+
+def doctor(machine: Machine, check: str) -> str:
+    """The code of what one of doctor's checks finds there."""
+    command = (PYTHON, "-m", "cardd.cli.cardctl", "doctor", check, "--json")
+    return str(json.loads(machine.run("env", *ENVIRONMENT.split(), *command, check=False))["checks"][0]["code"])
+
+
+def test_the_states_of_the_service_are_told_as_systemd_has_them(machine: Machine) -> None:
+    assert doctor(machine, "service") == "service.ok"  # the first request starts it
+    machine.run("systemctl", "mask", "cardd.service")
+    assert doctor(machine, "service") == "service.masked"
+    machine.run("systemctl", "unmask", "cardd.service")
+    machine.run("systemctl", "start", "--no-block", "cardd.service")
+    eventually_here(lambda: doctor(machine, "service") == "service.restarting")
+    machine.run("sh", "-c", f"mkdir {DROP_INS}; printf '[Service]\\nRestart=no\\n' > {DROP_INS}/once.conf")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", "--no-block", "cardd.service")
+    eventually_here(lambda: doctor(machine, "service") == "service.failed")
+
+
+def test_what_the_kernel_forbade_is_read_in_the_journal(machine: Machine) -> None:
+    """The kernel's log is a pipe here: what comes out of it goes through the real journald and journalctl."""
+    # who writes waits for a reader: this is one, until journald is
+    machine.run("sh", "-c", "mkfifo /dev/kmsg; exec 3<>/dev/kmsg; systemctl restart systemd-journald.service")
+    machine.run("sh", "-c", f"echo '5,1,1,-;{DENIED}' > /dev/kmsg")
+    eventually_here(lambda: doctor(machine, "denials") == "denials.apparmor")
+    machine.run("sh", "-c", f"echo '5,2,2,-;{AVC}' > /dev/kmsg")
+    eventually_here(lambda: doctor(machine, "denials") == "denials.selinux")
