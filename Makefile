@@ -82,8 +82,9 @@ deb-test: ## the same for Debian 12 and 13, built twice, installed, upgraded and
 bench: setup ## what cardd costs, against its targets; writes bench.json
 	@$(RUN) tests.bench
 
-fuzz: setup ## what reads bytes from cards, against many more inputs than the tests'; minutes
-	@$(RUN) pytest -q tests/fuzz --hypothesis-profile=fuzz --timeout=3600 $(ARGS)
+fuzz: ## each parser under atheris for SECONDS (60), then a table; ARGS="cms p11" chooses some; 20 minutes
+	@.make/setup.sh fuzz
+	@$(RUN) tests.fuzz $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(KEEP),--keep) $(ARGS)
 
 lock: ## choose today's versions of all Python packages
 	@.make/lock.sh

@@ -4,6 +4,7 @@
 #   setup.sh            Debian packages, .venv with the locked packages and cardd and its simulators, editable, the
 #                       translations, and the node packages of the tests
 #   setup.sh debian     the Debian packages only
+#   setup.sh fuzz       all that tests want, and the Python packages of `make fuzz`; `mutants` likewise
 #   setup.sh sandbox    what runs cardd and its simulators, and nothing that tests them (`make sandbox`)
 #
 # Nothing missing: says nothing, changes nothing, takes a tenth of a second. As root, or where sudo works, it installs;
@@ -128,6 +129,15 @@ install_locked_packages() {
     say "$key" > .venv/packages.stamp
 }
 
+# what one target needs besides the tests; it goes when .venv is made again
+install_for_target() {
+    key=$(key_of .make/dev.lock ".make/$1.lock")
+    is_current ".venv/$1.stamp" "$key" && return
+    say "Installing what \`make $1\` needs into .venv"
+    pip_install --require-hashes --requirement ".make/$1.lock"
+    say "$key" > ".venv/$1.stamp"
+}
+
 install_cardd() {
     key=$(key_of pyproject.toml drivers/cardd_simulators/pyproject.toml cardd/__init__.py)
     is_current .venv/cardd.stamp "$key" && return
@@ -179,3 +189,6 @@ install_node_packages tests/rig/oidc
 install_node_packages tests/rig/judges
 install_node_packages docs/sdk/typescript
 install_promtool
+case $what in
+    fuzz | mutants) install_for_target "$what" ;;
+esac

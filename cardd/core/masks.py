@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 
 from cardd.apdu import Command
+from cardd.tlv import MAX_DEPTH
 
 SELECT, READ_BINARY = 0xA4, 0xB0
 # commands whose data names places, objects and algorithms, and nobody; what they are answered is data of the card's
@@ -51,6 +52,8 @@ WORDS = frozenset(
     b"PIN PORTEUR PRIV PS PUB PUK SIG SIGNATURE TECH TECHNIQUE".split()
 )
 TEXTS = frozenset((0x0C, 0x12, 0x13, 0x14, 0x16, 0x19, 0x1A, 0x1B))  # of one byte a letter, more or less
+PLAIN = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x58 if 0x41 <= byte <= 0x5A else 0x78 if 0x61 <= byte <= 0x7A else 0
+              for byte in range(256))  # fmt: skip
 _NUMBERED = re.compile(rb"CPS_ACTIVITY_\d\d_PS")
 _READABLE = re.compile(rb"[ -~]{8}")  # so begins a file of text, and none of objects: tags and lengths are no letters
 _WORD = re.compile(rb"[A-Za-z0-9\x80-\xff]+")
@@ -86,8 +89,13 @@ class Masks:
         return _objects(self._file, None)[place:]
 
 
-def _objects(data: bytes, size: int | None, *, keeps_days: bool = False) -> bytes:
-    """Return a series of objects, masked; it will have ``size`` bytes when it is whole, None: it is a file's."""
+def _objects(data: bytes, size: int | None, depth: int = 0, *, keeps_days: bool = False) -> bytes:
+    """Return a series of objects, masked; it will have ``size`` bytes when it is whole, None: it is a file's.
+
+    What stands in more objects than any card's is no object here.
+    """
+    if depth > MAX_DEPTH:
+        return _plain(data)
     made, place = bytearray(), 0
     while place < len(data):
         if data[place] in PADDING:
@@ -107,9 +115,9 @@ def _objects(data: bytes, size: int | None, *, keeps_days: bool = False) -> byte
         made += data[place:begins]
         if is_constructed:
             is_validity = data[place] == SEQUENCE and length in VALIDITY and value[:1] in (b"\x17", b"\x18")
-            made += _objects(value, length, keeps_days=is_validity)
+            made += _objects(value, length, depth + 1, keeps_days=is_validity)
         else:
-            made += _value(data[place], value, length, keeps_days=keeps_days)
+            made += _value(data[place], value, length, depth, keeps_days=keeps_days)
         place = begins + len(value)
     return bytes(made)
 
@@ -131,7 +139,7 @@ def _head(data: bytes) -> tuple[int, int] | None:
     return None if len(data) < tag + 1 + count else (tag + 1 + count, int.from_bytes(data[tag + 1 : tag + 1 + count]))
 
 
-def _value(tag: int, value: bytes, size: int, *, keeps_days: bool) -> bytes:
+def _value(tag: int, value: bytes, size: int, depth: int, *, keeps_days: bool) -> bytes:
     """Return a primitive value, masked; it may be cut, and has ``size`` bytes when it is whole."""
     if _names_nobody(tag, value, size):
         return value
@@ -142,9 +150,9 @@ def _value(tag: int, value: bytes, size: int, *, keeps_days: bool) -> bytes:
             day = value[: DAYS[tag]] if keeps_days else SOME_DAY[tag][: len(value)]
             made = day + value[DAYS[tag] :].translate(bytes.maketrans(b"123456789", b"000000000"))
         case 0x03:  # its first byte tells how many bits of the last one are no part of it
-            made = value[:1] + _bytes(value[1:], size - 1)
+            made = value[:1] + _bytes(value[1:], size - 1, depth)
         case 0x04:
-            made = _bytes(value, size)
+            made = _bytes(value, size, depth)
         case 0x5A:
             made = value[:ISSUER] + bytes(0x0F if byte & 0x0F == 0x0F else 0 for byte in value[ISSUER:])
         case _ if tag in TEXTS or (tag & CLASSES and value.isascii() and value.decode().isprintable()):
@@ -163,13 +171,13 @@ def _names_nobody(tag: int, value: bytes, size: int) -> bool:
     return tag in KEPT or bool(tag & CLASSES and (size <= 2 or value.startswith(PLACES)))
 
 
-def _bytes(value: bytes, size: int) -> bytes:
+def _bytes(value: bytes, size: int, depth: int) -> bytes:
     """Return bytes without what they say; objects that stand in them are masked one by one."""
     if value[:1] == b"\x04" and size in POINTS:
         return POINTS[size][: len(value)]
     head = _head(value) if value[:1] in (b"0", b"1", b"\x03", b"\x04") else None
     if head is not None and sum(head) == size:
-        return _objects(value, size)
+        return _objects(value, size, depth + 1)
     return bytes(len(value))
 
 
@@ -186,9 +194,4 @@ def _text(value: bytes, *, is_cut: bool) -> bytes:
 
 def _plain(data: bytes) -> bytes:
     """Return letters and digits as such, and all other bytes as none."""
-    return bytes(map(_hidden, data))
-
-
-def _hidden(byte: int) -> int:
-    letter = bytes((byte,))
-    return 0x30 if letter.isdigit() else 0x58 if letter.isupper() else 0x78 if letter.islower() else 0
+    return data.translate(PLAIN)

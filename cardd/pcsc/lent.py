@@ -208,7 +208,7 @@ def _understood() -> Iterator[None]:
     """Raises PcscUnavailable for an answer that is none."""
     try:
         yield
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):  # the last of a number without end, which JSON may have
         raise PcscUnavailable from None
 
 

@@ -50,6 +50,14 @@ def test_structure_stays_and_what_names_somebody_goes(told: bytes, left: bytes) 
     assert read(told) == left
 
 
+def test_objects_inside_each_other_without_end_go_as_text() -> None:
+    told = b""
+    while len(told) < 16_000:
+        told = tlv(0x30, told) if len(told) % 3 else tlv(0x04, told)
+
+    assert len(Masks().answer(Command(0, 0xCA, 0, 0), told)) == len(told)
+
+
 def test_what_comes_from_the_middle_of_a_file_goes_as_text() -> None:
     masks = Masks()
     masks.answer(SELECT, b"")

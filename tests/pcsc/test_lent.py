@@ -163,6 +163,16 @@ def test_what_an_agent_says_of_readers_has_limits() -> None:
         winscard.release(context)
 
 
+def test_a_state_that_is_no_number_of_ours_is_no_state() -> None:
+    with an_agent(framed(b'{"states": [["R0", Infinity, "3B00"]]}\n')) as link:
+        winscard = LentWinScard(link, MARK)
+        context = winscard.establish()
+        with pytest.raises(PcscUnavailable):
+            winscard.wait(context, [(f"R0{MARK}", 0)], FOREVER)
+        winscard.leave()
+        winscard.release(context)
+
+
 @pytest.mark.parametrize("frame", [framed(b"{}\n"), framed(b'{"call": "run"}\n'), framed(b"x"), b"\xff\xff\xff\xff"])
 def test_an_agent_hangs_up_on_what_is_no_call(pcscd: Pcscd, frame: bytes) -> None:
     assert pcscd.pid

@@ -74,6 +74,8 @@ def locks_match_the_project(files: Files) -> Iterator[str]:
         "build": project["build-system"]["requires"],
         "runtime": runtime,
         "dev": runtime + project["dependency-groups"]["dev"],
+        "fuzz": project["dependency-groups"]["fuzz"],
+        "mutants": project["dependency-groups"]["mutants"],
     }
     for name, requirements in wanted.items():
         lock = files.get(Path(f".make/{name}.lock"), "")

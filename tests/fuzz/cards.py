@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cardd.apdu import PARTS_MAX, SW, Command, Protocol, Response, historical_bytes, takes_extended_apdus
+from cardd.core.masks import READ_BINARY, Masks
 from cardd.formats.certificate import facts_of, serial_of
 from cardd.identity.holders import identity_of, organisation_of
 from cardd.model import Algorithm
@@ -23,6 +24,7 @@ from cardd_drivers.pkcs15.objects import (
     private_keys,
 )
 from tests.drivers.channel import CountingChannel
+from tests.fuzz.parser import Parser
 
 ANSWER_MAX = 600  # bytes: shorter and longer than a short command can ask for
 HISTORICAL_MAX = 15  # bytes (ISO/IEC 7816-3, section 8.2.4)
@@ -92,6 +94,19 @@ def _conversation(protocol: Protocol) -> Callable[[bytes], Response]:
     return talk
 
 
+def _masked(data: bytes) -> None:
+    """The bytes as a card's answers to one command each, all read from one file, which somebody records."""
+    masks, place, rest = Masks(), 0, data
+    for _ in range(PARTS_MAX):
+        if len(rest) < 3:
+            return
+        ins, size = rest[0], int.from_bytes(rest[1:3])
+        answer, rest = rest[3 : 3 + size], rest[3 + size :]
+        command = Command(0x00, ins, place >> 8 & 0x7F, place & 0xFF, le=256)
+        assert len(masks.answer(command, answer)) == len(answer)
+        place = place + len(answer) if ins == READ_BINARY else 0
+
+
 def _file(read: Callable[[Files], bytes]) -> Callable[[bytes], bytes]:
     """The bytes as a file; the first of them says how many a READ BINARY gives."""
 
@@ -114,22 +129,28 @@ def _file(read: Callable[[Files], bytes]) -> Callable[[bytes], bytes]:
     return from_card
 
 
-PARSERS: dict[str, Callable[[bytes], object]] = {
-    "tlv": _tree,
-    "descent": _descent,
-    "announced_size": announced_size,
-    "atr": _atr,
-    "answers": _conversation(Protocol.T0),
-    "answers_t1": _conversation(Protocol.T1),
-    "directory_file": _file(lambda files: files.read_directory()),
-    "object_file": _file(lambda files: files.read_object()),
-    "serial": serial_in,
-    "ef_dir": applications,
-    "odf": lambda data: [directory_paths(data, wanted) for wanted in DirectoryType],
-    "aodf": passwords,
-    "prkdf": private_keys,
-    "cdf": certificate_files,
-    "dodf": data_files,
-    "certificate": _certificate,
-    "key": _key,
+_APDU = ("cardd.apdu",)
+_FILES = ("cardd_drivers.pkcs15.files",)
+_OBJECTS = ("cardd_drivers.pkcs15.objects", "cardd_drivers.pkcs15.asn1")
+_CERTIFICATE = ("cardd.formats.certificate", "cardd.identity.holders")
+
+PARSERS: dict[str, Parser] = {
+    "tlv": Parser(_tree, ("cardd.tlv",)),
+    "descent": Parser(_descent, ("cardd.tlv",)),
+    "announced_size": Parser(announced_size, ("cardd.tlv",)),
+    "atr": Parser(_atr, _APDU),
+    "answers": Parser(_conversation(Protocol.T0), _APDU),
+    "answers_t1": Parser(_conversation(Protocol.T1), _APDU),
+    "directory_file": Parser(_file(lambda files: files.read_directory()), _FILES),
+    "object_file": Parser(_file(lambda files: files.read_object()), _FILES),
+    "serial": Parser(serial_in, ("cardd_drivers.cps3.contents",)),
+    "ef_dir": Parser(applications, _OBJECTS),
+    "odf": Parser(lambda data: [directory_paths(data, wanted) for wanted in DirectoryType], _OBJECTS),
+    "aodf": Parser(passwords, _OBJECTS),
+    "prkdf": Parser(private_keys, _OBJECTS),
+    "cdf": Parser(certificate_files, _OBJECTS),
+    "dodf": Parser(data_files, _OBJECTS),
+    "certificate": Parser(_certificate, _CERTIFICATE),
+    "key": Parser(_key, ("cardd_drivers.cps3.keys",)),
+    "masks": Parser(_masked, ("cardd.core.masks",), longest=16_384),
 }
