@@ -1,4 +1,4 @@
-"""What each user of this machine registered, taken out by root before cardd is removed.
+"""What each user of this machine had put into other programs, taken out by root before cardd is removed.
 
 Each user's files are changed by a process of that user: root believes and writes nothing in somebody's folders, and
 listens to nothing that comes from there.
@@ -9,12 +9,11 @@ from __future__ import annotations
 import pwd
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-RECORD = ".local/state/cardd/pkcs11.json"
 HOMES = Path("/home")
 LIMIT = 20.0  # seconds for each user: a home may hang
 
@@ -27,12 +26,12 @@ class Undone:
     done: bool
 
 
-def unregister_every_user() -> Iterator[Undone]:
-    """Take out what each user registered, and yield what came of it."""
+def undo_of_every_user(*command: str, has_any: Callable[[Path], bool]) -> Iterator[Undone]:
+    """Run a command of cardctl's as each user whose home has something to undo, and yield what came of it."""
     seen = {0}
     for user in _users():
-        if user.pw_uid not in seen and _has_record(Path(user.pw_dir)):
-            yield Undone(user.pw_name, _unregister(user))
+        if user.pw_uid not in seen and _is_concerned(Path(user.pw_dir), has_any):
+            yield Undone(user.pw_name, _undo(user, command))
         seen.add(user.pw_uid)
 
 
@@ -44,19 +43,18 @@ def _users() -> Iterator[pwd.struct_passwd]:
             yield pwd.getpwuid(home.stat().st_uid)
 
 
-def _has_record(home: Path) -> bool:
+def _is_concerned(home: Path, has_any: Callable[[Path], bool]) -> bool:
     try:
-        return (home / RECORD).is_file()
+        return has_any(home)
     except OSError:  # a home that is kept from root
         return False
 
 
-def _unregister(user: pwd.struct_passwd) -> bool:
+def _undo(user: pwd.struct_passwd, command: tuple[str, ...]) -> bool:
     """Run the command as the user; return whether it did well."""
-    command = [sys.executable, "-I", "-m", "cardd.cli.cardctl", "pkcs11", "unregister"]
     try:
         ran = subprocess.run(  # noqa: S603
-            command,
+            [sys.executable, "-I", "-m", "cardd.cli.cardctl", *command],
             user=user.pw_uid,
             group=user.pw_gid,
             extra_groups=[],

@@ -25,10 +25,11 @@ TRUST = "C,,"  # for servers of TLS alone
 LIMIT = 30.0  # seconds
 DATABASE = ("cert9.db", "key4.db", "pkcs11.txt")
 FILE = "cardd-localhost.crt"
-SYSTEMS = (
-    ("usr/local/share/ca-certificates", ("update-ca-certificates",)),
-    ("etc/pki/ca-trust/source/anchors", ("update-ca-trust",)),
-    ("etc/ca-certificates/trust-source/anchors", ("update-ca-trust",)),
+# where authorities are put, the command that takes them in, and what it wants so that no link to one stays
+SYSTEMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("usr/local/share/ca-certificates", "update-ca-certificates", ("--fresh",)),
+    ("etc/pki/ca-trust/source/anchors", "update-ca-trust", ()),
+    ("etc/ca-certificates/trust-source/anchors", "update-ca-trust", ()),
 )
 # browser, package, where its databases are below the home, and what is there where it is used
 NssPlace = tuple[str, str, str, str | None]
@@ -65,8 +66,9 @@ class NssStore:
     path: Path
 
     def kept(self) -> list[Kept]:
-        """Return ours. Raises CertutilMissing, TrustStoreRefused."""
-        if not (self.path / DATABASE[0]).exists():
+        """Return ours. Raises CertutilMissing where there may be some, TrustStoreRefused."""
+        database = self.path / DATABASE[0]
+        if not database.exists() or (_tool() is None and NICKNAME.encode() not in database.read_bytes()):
             return []
         found = (line.rstrip().rpartition(" ") for line in self._certutil("-L").splitlines())
         own = [(name.strip(), trust == TRUST) for name, _, trust in found if name.startswith(NICKNAME)]
@@ -126,10 +128,14 @@ class NssStore:
 
 def ensure_certutil() -> str:
     """Return where the tool is. Raises CertutilMissing."""
-    program = shutil.which("certutil")
+    program = _tool()
     if program is None:
         raise CertutilMissing
     return program
+
+
+def _tool() -> str | None:
+    return shutil.which("certutil")
 
 
 def nss_stores(home: Path, places: Iterable[NssPlace] = PLACES) -> Iterator[NssStore]:
@@ -155,9 +161,9 @@ class SystemStore:
     """The authorities of the whole system, below ``root``."""
 
     def __init__(self, root: Path = Path("/")) -> None:
-        folders = [(root / folder, command) for folder, command in SYSTEMS if (root / folder).is_dir()]
-        self._folder: Path | None = folders[0][0] if folders else None
-        self._command: tuple[str, ...] = folders[0][1] if folders else ()
+        found = next((one for one in SYSTEMS if (root / one[0]).is_dir()), None)
+        self._folder = root / found[0] if found else None
+        self._command, self._anew = (found[1], found[2]) if found else ("", ())
         self._is_real = root == Path("/")
 
     @property
@@ -187,13 +193,14 @@ class SystemStore:
         """Take ours out. Raises TrustStoreRefused, OSError."""
         if self.file is not None and self.file.exists():
             self.file.unlink()
-            self._refresh()
+            self._refresh(*self._anew)
 
-    def _refresh(self) -> None:
+    def _refresh(self, *options: str) -> None:
         if not self._is_real:
             return
+        command = [self._command, *options]
         try:
-            ran = subprocess.run(self._command, capture_output=True, text=True, check=False, timeout=4 * LIMIT)  # noqa: S603
+            ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=4 * LIMIT)  # noqa: S603
         except OSError as error:
             raise TrustStoreRefused(store=str(self.file), why=str(error)) from error
         if ran.returncode:

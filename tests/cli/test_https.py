@@ -15,7 +15,7 @@ import pytest
 from cardd.cli.trust_stores import NssStore, SystemStore
 from cardd.errors import CertutilMissing, TrustStoreRefused
 from cardd.system import loopback_tls
-from tests.rig.other_user import open_to_everybody
+from tests.rig.other_user import closed, open_to_everybody
 
 # on an /etc and a /usr/local/share of its own; the user may read neither the configuration nor this Python
 SCRIPT = """
@@ -29,7 +29,7 @@ profile=$place/home/.mozilla/firefox/x; mkdir -p "$place/home/.config" "$profile
 certutil -N --empty-password -d "sql:$profile"; chown -R 4321:4321 "$place/home"; chmod 700 "$place/state"
 printf '[state]\\ndirectory = "%s/state"\\n' "$place" > "$place/c.toml"; chmod 600 "$place/c.toml"
 look() { find "$place/home" "$place/state" /usr/local/share/ca-certificates -printf '%p %U %m\\n' | sort; \
- certutil -L -d "sql:$profile"; cat /etc/ssl/certs/ca-certificates.crt; }
+ certutil -L -d "sql:$profile"; cat /etc/ssl/certs/ca-certificates.crt; ls /etc/ssl/certs; }
 look > "$place/before"
 "$@" install --config "$place/c.toml"
 [ -n "$(find "$place/home/.pki/nssdb" -user 4321 -name cert9.db)" ]
@@ -48,6 +48,25 @@ cmp "$place/before" "$place/after"
 echo undone
 """
 
+# a user with a browser; nobody called sudo, and root's own path has no certutil
+USERS = """
+set -e
+place=$1 closed=$2 python=$3; shift 3
+mount -t tmpfs none "$place"; chmod 755 "$place"; mkdir "$place"/{e,ew,one,state}
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$place/e,workdir=$place/ew" /etc
+echo "one:x:4321:4321::$place/one:/bin/sh" >> /etc/passwd; database=$place/one/.pki/nssdb
+mkdir -p "$database"; certutil -N --empty-password -d "sql:$database"; chown -R 4321:4321 "$place/one"
+if [ "$closed" ]; then  # this Python lies in a folder of root's
+  mkdir "$place/python"; mount --bind "$python" "$place/python"
+  mount -t tmpfs -o mode=755 none "$closed"; mkdir -p "$python"; mount --bind "$place/python" "$python"
+fi
+cd /; export HOME=$place/state; printf '[state]\\ndirectory = "%s/state"\\n' "$place" > "$place/c.toml"
+"$@" install --no-system --user one --config "$place/c.toml" > "$place/said"
+certutil -L -d "sql:$database" | grep "^cardd"
+PATH=/nowhere "$@" remove --no-system --all-users --config "$place/c.toml" > "$place/said"
+! certutil -L -d "sql:$database" | grep "^cardd"
+"""
+
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can have an /etc of its own")
 def test_what_root_installs_for_a_user_is_the_users_and_is_taken_out_exactly(tmp_path: Path) -> None:
@@ -63,11 +82,34 @@ def test_what_root_installs_for_a_user_is_the_users_and_is_taken_out_exactly(tmp
     assert ran.stdout.endswith("undone\n"), ran.stdout + ran.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have an /etc of its own")
+def test_root_takes_it_out_of_each_users_browsers_as_that_user(tmp_path: Path) -> None:
+    python = Path(sys.base_prefix).resolve()
+    if closed(Path(__file__)) or (closed(python) == python):
+        pytest.skip("other users may not read these sources")
+    open_to_everybody(tmp_path)
+    given = [str(tmp_path), str(closed(python) or ""), str(python), sys.executable, "-m", "cardd.cli.cardctl", "https"]
+    ran = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", USERS, "bash", *given],
+        env={**os.environ, "SUDO_USER": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.startswith("cardd localhost")
+
+
 def test_without_certutil_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CertutilMissing) as missing:
         NssStore("firefox", "deb", tmp_path / "profile").put(b"", date(2027, 2, 1))
     assert "libnss3-tools" in missing.value.told("en").remedy
+    (tmp_path / "cert9.db").write_bytes(b"of somebody else")
+    assert NssStore("firefox", "deb", tmp_path).kept() == []
+    (tmp_path / "cert9.db").write_bytes(b"cardd localhost 2027-02-01")
+    with pytest.raises(CertutilMissing):
+        NssStore("firefox", "deb", tmp_path).kept()
 
 
 @pytest.mark.skipif(shutil.which("certutil") is None, reason="no certutil here")

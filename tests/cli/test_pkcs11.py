@@ -17,7 +17,7 @@ from cardd.cli.program_places import client, personal
 from cardd.cli.registering import Place, Registration
 from cardd.errors import RegistrationUnreadable
 from tests.cli.station import User
-from tests.rig.other_user import UID, open_to_everybody
+from tests.rig.other_user import UID, closed, open_to_everybody
 from tests.rig.other_user import run as run_as_other
 
 pytestmark = pytest.mark.skipif(client() is None, reason="no p11-kit-client.so here")
@@ -102,19 +102,14 @@ def test_what_root_registers_for_the_machine_is_found_and_taken_out_exactly(tmp_
 @AS_ROOT
 def test_root_takes_out_what_each_user_registered_as_that_user(tmp_path: Path) -> None:
     python = Path(sys.base_prefix).resolve()
-    if _closed(Path(__file__)) or (_closed(python) == python):
+    if closed(Path(__file__)) or (closed(python) == python):
         pytest.skip("other users may not read these sources")
     open_to_everybody(tmp_path)
-    said = _in_an_etc_of_its_own(USERS, tmp_path, _closed(python) or "", python)
+    said = _in_an_etc_of_its_own(USERS, tmp_path, closed(python) or "", python)
 
     told, _, status = said[said.index("{") :].rpartition("status ")
     assert status == "1\n"
     assert json.loads(told)["users"] == [{"user": "one", "done": True}, {"user": "two", "done": False}]
-
-
-def _closed(path: Path) -> Path | None:
-    """Return the outermost folder on the way that other users may not pass."""
-    return next((each for each in (*reversed(path.parents), path) if not each.stat().st_mode & 0o005), None)
 
 
 @AS_ROOT

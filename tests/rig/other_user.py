@@ -38,3 +38,8 @@ def open_to_everybody(path: Path) -> None:
     for parent in path.parents:
         if not parent.stat().st_mode & 0o001:
             parent.chmod(parent.stat().st_mode | 0o011)
+
+
+def closed(path: Path) -> Path | None:
+    """Return the outermost folder on the way that other users may not pass."""
+    return next((each for each in (*reversed(path.parents), path) if not each.stat().st_mode & 0o005), None)

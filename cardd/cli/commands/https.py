@@ -17,13 +17,22 @@ from pathlib import Path
 from typing import NoReturn
 
 from cardd.cli.command import Command, Context
+from cardd.cli.every_user import undo_of_every_user
 from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.terminal import table
 from cardd.cli.trust_stores import NssStore, SystemStore, ensure_certutil, nss_stores
 from cardd.cli.wording import word_for
 from cardd.config import Config
 from cardd.config.loading import load
-from cardd.errors import CarddError, HttpsNotMade, InvalidRequest, StateUnavailable, TrustStoreRefused
+from cardd.errors import (
+    CarddError,
+    ConfigInvalid,
+    HttpsNotMade,
+    InvalidRequest,
+    StateUnavailable,
+    SupportAdministratorOnly,
+    TrustStoreRefused,
+)
 from cardd.i18n import N_, Domain
 from cardd.system import loopback_tls
 
@@ -61,6 +70,9 @@ def _arguments(parser: Parser) -> None:
             "--user", metavar=N_("USER"), help=N_("as root: whose browsers; who called sudo if not said")
         )
         changing.add_argument("--no-system", action="store_true", help=N_("leave the system's own store alone"))
+    remove.add_argument(
+        "--all-users", action="store_true", help=N_("as root: the browsers of each user, before cardd is removed")
+    )
     for command in (install, remove, branch("status", N_("which browsers trust it"))):
         command.add_argument(
             "--config", metavar=PATH, type=Path, help=N_("a configuration file, in place of /etc/cardd")
@@ -69,7 +81,8 @@ def _arguments(parser: Parser) -> None:
 
 async def _https(context: Context) -> int:
     """Install, remove or show. Raises HttpsNotMade, CertutilMissing, TrustStoreRefused, ConfigInvalid, OSError."""
-    given, config = context.arguments, load(context.arguments.config)
+    given = context.arguments
+    config = _configuration(given)
     found: list[Stands] = []
     match given.action:
         case "install":
@@ -80,6 +93,16 @@ async def _https(context: Context) -> int:
             found = _standings(config)
     _show(context, found, config)
     return Exit.FAILED if any(one.state == "refused" for one in found) else Exit.OK
+
+
+def _configuration(given: Namespace) -> Config:
+    """Return the configuration. Raises ConfigInvalid, but for what only takes out."""
+    try:
+        return load(given.config)
+    except ConfigInvalid:
+        if given.action == "remove" and given.config is None:
+            return Config()
+        raise
 
 
 def _install(given: Namespace, config: Config) -> list[Stands]:
@@ -106,15 +129,22 @@ def _install(given: Namespace, config: Config) -> list[Stands]:
 
 
 def _remove(given: Namespace, config: Config) -> list[Stands]:
-    """Take everything out; one store that refuses keeps no other one in."""
-    ensure_certutil()
+    """Take everything out; one store that refuses keeps no other one in. Raises SupportAdministratorOnly."""
     user, system = _other_user(given), SystemStore()
-    refused: list[Stands] = []
+    refused = _out_of_users() if given.all_users else []
     if os.access(config.state.directory, os.W_OK):
         loopback_tls.forget(config.state.directory)
-        if os.geteuid() == 0 and not given.no_system:
-            refused = _refusal("system", "", system.file, system.take_out)
+    if os.geteuid() == 0 and not given.no_system:
+        refused += _refusal("system", "", system.file, system.take_out)
     return _joined(refused, _as(user, lambda: _each(NssStore.take_out, config)))
+
+
+def _out_of_users() -> list[Stands]:
+    """Take ours out of each user's browsers, as that user; return whose refused. Raises SupportAdministratorOnly."""
+    if os.geteuid():
+        raise SupportAdministratorOnly
+    undone = undo_of_every_user("https", "remove", "--no-system", has_any=lambda home: any(nss_stores(home)))
+    return [Stands("", "", "refused", one.user) for one in undone if not one.done]
 
 
 def _joined(refused: list[Stands], found: list[Stands]) -> list[Stands]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cardd.cli.command import Command, Context
-from cardd.cli.every_user import Undone, unregister_every_user
+from cardd.cli.every_user import Undone, undo_of_every_user
 from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.policies import Policies
 from cardd.cli.program_places import NAME, client, machine, personal, snaps
@@ -38,6 +38,7 @@ STATES = {
     "confined": N_("a snap: has no way to cardd"),
 }
 MACHINE_RECORD = "etc/cardd/pkcs11.json"
+USERS_RECORD = ".local/state/cardd/pkcs11.json"
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ def _take_out_of_users() -> list[Undone]:
     """Take out what users registered. Raises SupportAdministratorOnly."""
     if not _is_root():
         raise SupportAdministratorOnly
-    return list(unregister_every_user())
+    undone = undo_of_every_user("pkcs11", "unregister", has_any=lambda home: (home / USERS_RECORD).is_file())
+    return list(undone)
 
 
 def _change_policy(devices: Mapping[str, str]) -> list[OSError | CarddError]:
