@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox first-day demo demo-web test trial attack coverage check texts screenshots man packages deb deb-test bench fuzz lock clean
+.PHONY: help setup sandbox first-day demo demo-web test trial attack faults coverage check texts screenshots man packages deb deb-test bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -72,6 +72,9 @@ trial: setup ## twelve breakages drawn at random, each on a workstation that is 
 
 attack: setup ## the attacks of the threat model, each held or not; minutes; ARGS="preconnect page" chooses some
 	@$(RUN) tests.attacks $(ARGS)
+
+faults: setup ## faults injected while clients sign, and when work went on; minutes; ARGS="pcscd clock" chooses some, ARGS=--json
+	@$(RUN) tests.faults $(ARGS)
 
 deb: ## the Debian packages for this machine's release, and the list of what is in them, into dist/
 	@.make/deb.sh

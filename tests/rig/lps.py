@@ -18,10 +18,10 @@ TIMEOUT = 60.0
 class Lps:
     """Speaks to cardd over TCP with one kept-alive connection. ``credential`` is the Bearer value to send, if any."""
 
-    def __init__(self, port: int, credential: str | None = None) -> None:
+    def __init__(self, port: int, credential: str | None = None, timeout: float = TIMEOUT) -> None:
         self.port = port
         self.credential = credential
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
     def call(self, method: str, path: str, body: Json | None = None, **headers: str) -> tuple[int, Json]:
         """One request; gives the status and the JSON answer. ``headers`` take ``_`` for ``-``."""

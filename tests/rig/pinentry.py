@@ -65,6 +65,10 @@ def play(answer):
             sys.stdout.write("S x\\n" * 20000)
     elif answer == "hang":
         time.sleep(60)
+    elif answer.startswith("twice:"):
+        for _ in range(2):
+            say("D " + answer.partition(":")[2])
+            say("OK")
     elif answer.startswith(("pin:", "early:")):
         say("S PASSWORD_FROM_TEST")
         say("D " + answer.partition(":")[2])
@@ -133,7 +137,8 @@ class ScriptedPinentry:
 
     An answer is ``pin:…``, ``early:…`` (a PIN at once), ``yes``, ``no`` (the middle button, or refuse), ``cancel``,
     ``timeout``, ``crash``, ``haste`` (a yes at once), ``hasty-cancel``, ``garbage``, ``endless``, ``flood`` (status
-    lines without end) or ``hang``. ``reads`` is how many seconds pass before a PIN, a yes, a no or a cancel.
+    lines without end), ``hang`` or ``twice:…`` (a PIN, and once more). ``reads`` is how many seconds pass before a PIN,
+    a yes, a no or a cancel.
     """
 
     def __init__(

@@ -1,0 +1,36 @@
+"""`make faults`: its list, and a few of its rows, injected as all of them are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from tests.faults.table import faults
+from tests.repository.rules import ROOT
+
+LEAST = 50
+FEW = ("as soon as PC/SC tells", "killed at GET RESPONSE", "restarted at once")
+TOOLS = ("unshare", "strace", "gcc", "tinyproxy", "nginx", "softhsm2-util")
+missing = [tool for tool in TOOLS if not (shutil.which(tool) or shutil.which(tool, path="/usr/sbin"))]
+
+
+def test_there_are_many_each_once() -> None:
+    told = Counter((one.listed, one.told) for one in faults())
+    assert len(told) >= LEAST
+    assert set(told.values()) == {1}
+
+
+@pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+def test_work_goes_on_after_a_few_of_them() -> None:
+    command = [sys.executable, "-m", "tests.faults", "--json", *FEW]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    if "unshare" in done.stderr and "Operation not permitted" in done.stderr:
+        pytest.skip("this machine gives no mount namespace")
+    told = json.loads(done.stdout)
+    assert [row["wrong"] for row in told["rows"]] == [[]] * len(told["rows"])
+    assert (done.returncode, told["failed"], told["passed"] >= len(FEW)) == (0, 0, True)
