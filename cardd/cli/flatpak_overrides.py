@@ -73,14 +73,14 @@ def _body(lines: list[str], group: int) -> Iterator[str]:
 
 
 def _place(lines: list[str]) -> int | None:
-    """Return the line that has the paths."""
-    group = _group(lines)
-    if group is None:
-        return None
-    for number, line in enumerate(_body(lines, group), group + 1):
-        if line.partition("=")[0].strip() == KEY and "=" in line:
-            return number
-    return None
+    """Return the line that has the paths: of several, in whichever of several groups of that name, the last counts."""
+    found, is_inside = None, False
+    for number, line in enumerate(lines):
+        if line.lstrip().startswith("["):
+            is_inside = line.strip() == GROUP
+        elif is_inside and line.partition("=")[0].strip() == KEY and "=" in line:
+            found = number
+    return found
 
 
 def _entries(value: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pwd
@@ -39,6 +40,14 @@ def as_text(held: bytes | None) -> str | None:
 def from_text(text: str | None) -> bytes | None:
     """Return a file's content from a record. Raises ValueError."""
     return None if text is None else b64decode(text, validate=True)
+
+
+def real(file: Path) -> Path:
+    """Return where links lead to. Raises OSError, which names the file, where they lead in a circle."""
+    try:
+        return file.resolve()
+    except RuntimeError:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(file)) from None
 
 
 def missing(folder: Path) -> Iterator[Path]:
@@ -81,7 +90,7 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 def restore(file: Path, held: bytes | None, modified: int | None = None) -> None:
     """Have the file hold this, or be gone for None; what a write that was killed has left goes too."""
-    file = file.resolve()
+    file = real(file)
     if held is None:
         if file.is_file():
             file.unlink()
@@ -98,7 +107,7 @@ def write(file: Path, held: bytes, mode: int = FILE_MODE, folder_mode: int = FOL
 
     An owner and modes that are there stay. Raises OSError, which names the file.
     """
-    file = file.resolve()
+    file = real(file)
     made = list(missing(file.parent))
     try:
         for folder in made:

@@ -15,7 +15,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cardd.cli import flatpak_overrides
-from cardd.cli.kept_files import alone, as_text, content, digest, drop, from_text, missing, modified, restore, write
+from cardd.cli.kept_files import (
+    alone,
+    as_text,
+    content,
+    digest,
+    drop,
+    from_text,
+    missing,
+    modified,
+    real,
+    restore,
+    write,
+)
 from cardd.errors import RegistrationUnreadable
 
 T = TypeVar("T")
@@ -114,7 +126,9 @@ class Registration:
         kept = _Before(as_text(before), digest(held), place.part, place.form, modified(place.file))
         record.files[str(place.file)] = kept
         for file in (self._file, place.file):
-            record.folders.extend(str(folder) for folder in missing(file.parent) if str(folder) not in record.folders)
+            record.folders.extend(
+                str(folder) for folder in missing(real(file).parent) if str(folder) not in record.folders
+            )
         self._keep(record)  # before the file: what is half done can be undone
         _write(place.file, held)
 

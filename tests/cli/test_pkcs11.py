@@ -148,8 +148,9 @@ def _tree(home: Path) -> dict[str, object]:
 
 
 def _seen(path: Path) -> object:
-    found = path.stat()
-    return (found.st_mode, path.read_bytes(), found.st_mtime_ns) if path.is_file() else found.st_mode
+    found = path.lstat()
+    is_file = not path.is_symlink() and path.is_file()
+    return (found.st_mode, path.read_bytes(), found.st_mtime_ns) if is_file else found.st_mode
 
 
 def _register(home: Path) -> Registration:
@@ -264,6 +265,28 @@ def test_a_profile_that_root_has_taken_keeps_no_other_back(home: Path, tmp_path:
     )
     told = run_as_other(AS_USER, home, client() or Path(), imports=imports).splitlines()
     assert told == ["[('x', 'unreadable'), ('y', 'registered')]", str([str(taken / "pkcs11.txt")])]
+
+
+@NEEDS_NSS
+def test_a_folder_that_leads_in_a_circle_keeps_no_other_back(home: Path) -> None:
+    (home / ".config/pkcs11").symlink_to("other")
+    (home / ".config/other").symlink_to("pkcs11")
+    before = _tree(home)
+    registration = Registration(home / ".local/state/cardd/pkcs11.json", home)
+    (fault,) = registration.put(_places(home))
+    assert fault.filename == str(home / ".config/pkcs11/modules/cardd.module")
+    assert "2. cardd" in _modules(home / ".mozilla/firefox/x")
+    assert registration.take_out() == []
+    assert _tree(home) == before
+
+
+def test_a_folder_that_a_link_leads_to_and_that_is_not_there_is_made_and_goes(home: Path) -> None:
+    (home / ".config/pkcs11").symlink_to(home / "gone")
+    before = _tree(home)
+    registration = _register(home)
+    assert (home / "gone/modules/cardd.module").exists()
+    registration.take_out()
+    assert _tree(home) == before
 
 
 @NEEDS_NSS
@@ -406,6 +429,15 @@ def test_a_path_put_into_an_override_comes_out_alone(held: bytes, path: str) -> 
     assert put != held
     assert without_filesystem(put, path).strip() == held.strip()
     assert without_filesystem(held, path) == held
+
+
+@pytest.mark.parametrize("between", [b"", b"[Environment]\nX=1\n[Context]\n"])
+def test_a_path_is_put_into_the_line_that_counts(between: bytes) -> None:
+    """GLib reads the last one of a name, in groups of one name."""
+    held = b"[Context]\nfilesystems=/a;\n" + between + b"filesystems=/b;\n"
+    put = with_filesystem(held, "/run/cardd/p11")
+    assert put.endswith(b"\nfilesystems=/b;/run/cardd/p11;\n")
+    assert without_filesystem(put, "/run/cardd/p11") == held
 
 
 def test_status_tells_places_and_what_no_file_can_have(stranger: User) -> None:

@@ -130,10 +130,12 @@ def test_curl_logs_in_with_a_card_that_has_no_pss(shared: Desk, server: tuple[Ng
     assert WHO in said
 
 
-def test_a_cps4_logs_in_by_tls_1_3_everywhere(cps4: Desk, server: tuple[Nginx, Pair], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def logins(cps4: Desk, server: tuple[Nginx, Pair], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What curl and gnutls-cli said when they logged in with the CPS4."""
     needs("gnutls-cli")
     nginx, own = server
-    session = session_of(registered(tmp_path, cps4.socket))
+    session = session_of(registered(tmp_path_factory.mktemp("home"), cps4.socket))
     by_curl = cps4.says(
         *("curl", "-sS", "--cacert", own.certificate, "--engine", "pkcs11", "--cert", CERTIFICATE, "--key", KEY),
         f"https://localhost:{nginx.port}/who",
@@ -144,21 +146,22 @@ def test_a_cps4_logs_in_by_tls_1_3_everywhere(cps4: Desk, server: tuple[Nginx, P
         *("--x509cafile", own.certificate, "-p", nginx.port, "localhost"),
         given="GET /who HTTP/1.0\r\n\r\n",
     )
+    return [by_curl, by_gnutls]
 
-    assert ["|TLSv1.3|" in said and WHO in said for said in (by_curl, by_gnutls)] == [True, True]
+
+def test_a_cps4_logs_in_by_tls_1_3_everywhere(logins: list[str]) -> None:
+    assert ["|TLSv1.3|" in said and WHO in said for said in logins] == [True, True]
 
 
-def test_each_program_is_asked_about_once_and_its_uses_are_rows(cps4: Desk) -> None:
-    """The test before this one has used the card by two programs."""
-    asked = [(each.kind, each.description.splitlines()[0]) for each in cps4.station.pinentry.shown()]
+@pytest.mark.usefixtures("logins")
+@pytest.mark.parametrize("program", ["/usr/bin/curl", "/usr/bin/gnutls-cli"])
+def test_each_program_is_asked_about_once_and_its_uses_are_rows(cps4: Desk, program: str) -> None:
+    asked = [each.kind for each in cps4.station.pinentry.shown() if program in each.description]
 
-    assert [kind for kind, _ in asked] == ["confirm", "pin"] * 2
-    assert "/usr/bin/curl" in asked[0][1]
-    assert "/usr/bin/gnutls-cli" in asked[2][1]
-    assert rows(cps4) == [
-        (act, program, "done")
-        for program in ("/usr/bin/curl", "/usr/bin/gnutls-cli")
-        for act in ("program.allow", "program.tls")
+    assert asked == ["confirm", "pin"]
+    assert [row for row in rows(cps4) if row[1] == program] == [
+        ("program.allow", program, "done"),
+        ("program.tls", program, "done"),
     ]
 
 
