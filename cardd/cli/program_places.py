@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import quote
 
 from cardd.cli.registering import Form, Place
 from cardd.cli.trust_stores import DATABASE, PLACES, NssPlace, NssStore, nss_stores
@@ -128,9 +129,14 @@ def _library(root: Path, name: str) -> Path | None:
     return next(found, None)
 
 
+def address(socket: Path) -> str:
+    """Return the socket as p11-kit has it: what may stand in no address is percent-encoded."""
+    return f"unix:path={quote(bytes(socket))}"
+
+
 def _remote(socket: Path) -> str:
-    return f"remote: unix:path={socket}\n"
+    return f"remote: {address(socket)}\n"
 
 
 def _environment(socket: Path) -> str:
-    return f"P11_KIT_SERVER_ADDRESS=unix:path={socket}\n"
+    return f"P11_KIT_SERVER_ADDRESS={address(socket)}\n"

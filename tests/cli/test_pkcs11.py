@@ -318,6 +318,12 @@ def test_who_keeps_settings_elsewhere_is_registered_there(home: Path, tmp_path: 
     assert "cardd: " in subprocess.run(command, env=around, capture_output=True, text=True, check=True).stdout
 
 
+def test_p11_kit_is_told_a_socket_of_any_name(home: Path) -> None:
+    places = personal(Path("/srv/a b%41/p11"), Path("m.so"), home)
+    told = {place.part for place in places if place.program in ("p11-kit", "session")}
+    assert told == {f"{key}unix:path=/srv/a%20b%2541/p11\n" for key in ("remote: ", "P11_KIT_SERVER_ADDRESS=")}
+
+
 @AS_ROOT
 def test_a_user_whom_the_system_does_not_list_may_register(home: Path, tmp_path: Path) -> None:
     """In a container, or while a directory service is away."""

@@ -12,7 +12,7 @@ from cardd.cli.command import Command, Context
 from cardd.cli.every_user import Undone, undo_of_every_user
 from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.policies import Policies
-from cardd.cli.program_places import NAME, client, machine, personal, snaps
+from cardd.cli.program_places import NAME, address, client, machine, personal, snaps
 from cardd.cli.registering import Place, Registration
 from cardd.cli.terminal import table
 from cardd.cli.wording import word_for
@@ -192,7 +192,7 @@ def _what_no_file_says(places: Sequence[Place], told: _Told, language: str) -> I
             "(Debian 13), then register again.",
             language,
         )
-    line = f"export P11_KIT_SERVER_ADDRESS=unix:path={told.socket}"
+    line = f"export P11_KIT_SERVER_ADDRESS={address(told.socket)}"
     yield _("Where the session is not systemd's, in ~/.profile: {line}", language, line=line)
 
 
