@@ -16,6 +16,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.repository.french import french_pages_have_their_spaces, pages_for_browsers_have_their_spaces
 from tests.repository.porting import the_page_names_what_knows_the_system
 
 ROOT = Path(__file__).parents[2]
@@ -148,6 +149,8 @@ RULES: tuple[Callable[[Files], Iterator[str]], ...] = (
     names_of_tests_have_their_subject,
     functions_fit_a_screen,
     the_page_names_what_knows_the_system,
+    french_pages_have_their_spaces,
+    pages_for_browsers_have_their_spaces,
 )
 
 

@@ -9,10 +9,10 @@ from cardd_simulators.psc.logins import Request
 from cardd_simulators.psc.people import Userinfo
 
 PAGE = """<!doctype html>
-<html lang="fr"><head><meta charset="utf-8">{more}<title>SIMULATION : {title}</title>
+<html lang="fr"><head><meta charset="utf-8">{more}<title>SIMULATION : {title}</title>
 <style>body{{font-family:sans-serif;max-width:32em;margin:2em auto}}b{{font-size:4em;letter-spacing:.2em}}
 form{{border:1px solid #888;padding:1em;margin:1em 0}}button{{font-size:1.2em;margin:.2em}}</style>
-</head><body><h1>{title}</h1><p>SIMULATION : aucune personne réelle, aucun service de l'ANS.</p>{body}</body></html>
+</head><body><h1>{title}</h1><p>SIMULATION : aucune personne réelle, aucun service de l'ANS.</p>{body}</body></html>
 """
 REFRESHED = '<meta http-equiv="refresh" content="2">'  # without a script, a new request shows itself
 PASSED = ("redirect_uri", "state", "nonce", "code_challenge")
@@ -28,8 +28,8 @@ def mobile(requests: Iterable[Request], proof: str) -> str:
 def _request(request: Request, proof: str) -> str:
     buttons = (("approve", "Approuver"), ("deny", "Refuser"), ("ignore", "Ignorer"))
     return (
-        f'<form method="post" action="/mobile"><p>Demande {request.number} : {_name(request.person)}</p>'
-        f"<b>{escape(request.digits)}</b><p>Ces deux chiffres sont-ils ceux de votre poste ?</p>"
+        f'<form method="post" action="/mobile"><p>Demande {request.number} : {_name(request.person)}</p>'
+        f"<b>{escape(request.digits)}</b><p>Ces deux chiffres sont-ils ceux de votre poste ?</p>"
         f'<input type="hidden" name="request" value="{request.number}">'
         f'<input type="hidden" name="proof" value="{escape(proof)}">'
         + "".join(f'<button name="answer" value="{value}">{words}</button>' for value, words in buttons)
