@@ -37,6 +37,7 @@ from cardd.core.status_pages import StatusPages
 from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
 from cardd.core.trail import AuditTrail
+from cardd.core.trays import Trays
 from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Exchange, Stamper, TimestampAuthority
@@ -142,6 +143,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
         Outer("readers", watching=core.readers.every.watch, stopping=core.readers.every.stop),
         Outer("pdf", stopping=partial(asyncio.to_thread, pdf.close)),
         core.dialogs,
+        parts.trays,
         core.consents,
         core.origins,
         core.programs,
@@ -296,6 +298,7 @@ def _identity(config: Config, outside: Outside, core: _Core) -> _Identity:
 def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, pdf: _PdfProcesses) -> Parts:
     clock, audit, sessions, signing = outside.clock, core.audit, core.sessions, core.signing
     organisation, situations, ecps = identity.organisation, identity.situations, identity.logins.ecps
+    pin_life = PinLife(core.dialogs, core.pins, audit, core.lifecycle)
     return Parts(
         lifecycle=core.lifecycle,
         events=core.events,
@@ -315,7 +318,8 @@ def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, p
         dialogs=core.dialogs,
         consents=core.consents,
         signing=signing,
-        pin_life=PinLife(core.dialogs, core.pins, audit, core.lifecycle),
+        pin_life=pin_life,
+        trays=Trays(config, core.readers, sessions, core.leases, pin_life, events=core.events),
         support=SupportCodes(outside.store, outside.secrets, audit, clock, config.support, host=os.uname().nodename),
         logins=identity.logins,
         methods=identity.methods,

@@ -11,11 +11,13 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from cardd import __version__
 from cardd.agent.arming import ARMED_AFTER
 from cardd.agent.dialogs import Dialogs
-from cardd.agent.server import AgentChange, AgentServer, RefusedAgent
+from cardd.agent.server import AgentChange, AgentServer, Kept, RefusedAgent, no_tray
+from cardd.agent.tray import TrayLine
 from cardd.assembly import Outside, assemble
 from cardd.config import Config
 from cardd.config.renewal import renewed
@@ -134,11 +136,18 @@ class LocalAudit(Part):
 class Agents(Part):
     """The desktops' agents, and what they show. ``trail`` returns where they are recorded.
 
-    ``link`` returns the status page's address for a user, None where no page is served.
+    ``link`` returns the status page's address for a user, None where no page is served; ``tray`` has a user's tray
+    shown over a connection.
     """
 
     def __init__(
-        self, config: Config, trail: Callable[[], AuditTrail], link: Callable[[int], str | None], armed_after: float
+        self,
+        config: Config,
+        trail: Callable[[], AuditTrail],
+        link: Callable[[int], str | None],
+        armed_after: float,
+        *,
+        tray: Callable[[int, str, socket.socket], Kept | None] = no_tray,
     ) -> None:
         self._timeout = config.prompt.timeout
         self._trail = trail
@@ -154,6 +163,7 @@ class Agents(Part):
             link=link,
             is_our_child=is_our_child,
             lend=self.lent.lend,
+            tray=tray,
         )
         pinentry = config.prompt.pinentry
         self.dialogs = Dialogs(
@@ -224,7 +234,7 @@ class Daemon:
         outward, store = outward_of(config.network, secrets), FileStore(config.state.directory)
         sinks = AuditSinks(config.audit.sinks, os.uname().nodename, outward=outward)
         audit = LocalAudit(config, clock, secrets, sinks.tell)
-        self._agents = agents = Agents(config, lambda: self.parts.trail, self._status_page, armed_after)
+        self._agents = agents = self._agents_of(config, armed_after)
         revocation, timestamps = RevocationHttp(outward=outward), _timestamps(config, outward)
         outside = Outside(
             clock=clock,
@@ -328,6 +338,9 @@ class Daemon:
         taken, self._programs = self._programs, ()
         return [(one.detach(), process) for one, process in taken]
 
+    def _agents_of(self, config: Config, armed_after: float) -> Agents:
+        return Agents(config, lambda: self.parts.trail, self._status_page, armed_after, tray=self._tray)
+
     def _news(self, clock: Clock) -> News:
         return News(
             self._config,
@@ -343,6 +356,11 @@ class Daemon:
             return self.parts.status_pages.link(Peer(uid)).value
         except StatusPageUnserved:
             return None
+
+    def _tray(self, uid: int, language: str, connection: socket.socket) -> TrayLine:
+        """Have this user's tray shown over an agent's connection."""
+        link, begin = partial(self._status_page, uid), partial(self.parts.trays.open, uid, language)
+        return TrayLine(connection, link, begin)
 
     def _desktop_changed(self, event: DesktopEvent, uid: int | None) -> None:
         """Rule 7: the screen is locked or unlocked, or the machine goes to sleep."""

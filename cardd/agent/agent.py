@@ -5,7 +5,7 @@ and a further connection that waits for the next dialog; bytes are passed both w
 crosses this process in one locked page.
 
 Over connections of their own it tells the daemon which programs of its user hold a connection to the API, shows
-notifications, where the desktop has some, and lends the readers of a remote desktop.
+notifications and an item in the tray, where the desktop has them, and lends the readers of a remote desktop.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Container
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
-from cardd.agent import notices, pinentry, readers, witness
+from cardd.agent import notices, pinentry, readers, tray, witness
 from cardd.agent.assuan import readable
 from cardd.agent.server import GREETING, NOT_INSTALLED, TAKEN
 from cardd.backoff import BackOff
@@ -46,12 +48,24 @@ class _Refused(Exception):
         self.topic = topic
 
 
+class Shower(notices.Shower, tray.Desktop, Protocol):
+    """The desktop's notifications, and its browser."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desktop:
+    """What shows things on a desktop that has a bus: notifications and the browser, and the tray."""
+
+    shower: Shower
+    tray: tray.Item
+
+
 class Agent:
     """One desktop's agent. ``program`` is the pinentry to start, None for what is found.
 
-    ``look`` returns the programs of this user that hold a socket; ``shower`` shows notifications. ``lend`` serves the
-    readers of this session, None where it has none of its own. ``parts`` is what it does of these: the dialogs and the
-    readers, which have the PIN and can be kept in a sandbox, and what looks at the desktop.
+    ``look`` returns the programs of this user that hold a socket; ``desktop`` shows what is no dialog. ``lend`` serves
+    the readers of this session, None where it has none of its own. ``parts`` is what it does of these: the dialogs and
+    the readers, which have the PIN and can be kept in a sandbox, and what looks at the desktop.
     """
 
     def __init__(
@@ -59,7 +73,7 @@ class Agent:
         path: Path,
         program: str | None,
         look: witness.Look,
-        shower: notices.Shower | None = None,
+        desktop: Desktop | None = None,
         *,
         lend: readers.Lend | None = None,
         parts: Container[str] = PARTS,
@@ -67,7 +81,7 @@ class Agent:
         self._path = path
         self._program = program
         self._look = look
-        self._shower = shower
+        self._desktop = desktop
         self._lend = lend
         self._parts = parts
 
@@ -77,8 +91,10 @@ class Agent:
         async with asyncio.TaskGroup() as serving:
             if DESKTOP in self._parts:
                 serving.create_task(_stay(partial(witness.testify, self._path, language, self._look)))
-                if self._shower:
-                    serving.create_task(_stay(partial(notices.announce, self._path, language, self._shower)))
+                if desktop := self._desktop:
+                    serving.create_task(_stay(partial(notices.announce, self._path, language, desktop.shower)))
+                    attending = partial(tray.attend, self._path, language, desktop.tray, desktop.shower)
+                    serving.create_task(_stay(attending))
             if DIALOGS in self._parts:
                 serving.create_task(self._show_dialogs())
                 if self._lend:

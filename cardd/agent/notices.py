@@ -1,28 +1,26 @@
 """What a person is told beside dialogs: a notification on the desktop, by which the status page opens.
 
 The agent has a connection of its own for this, where it says ``OK cardd-agent-notices LANGUAGE``. The daemon sends a
-topic and what fills its sentence, in a line of JSON; the agent shows it. Where the person chooses it, the agent sends
-``OPEN`` and gets the page's address, which serves once. Nothing is agreed to here: that is what dialogs are for. An
-older agent has no such connection, and an older daemon hangs up on it.
+topic and what fills its sentence; the agent shows it. Where the person chooses it, the agent sends ``OPEN`` and gets
+the page's address, which serves once. Nothing is agreed to here: that is what dialogs are for.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from cardd.agent.lines import Line, Say, listen
 from cardd.agent.texts import clean
 from cardd.i18n import N_, Domain
 
 GREETING = "cardd-agent-notices"
-OPEN = b"OPEN"
-LINE_MAX = 4096
+OPEN = "OPEN"
 PLACE = re.compile(r"{(\w+)}", re.ASCII)
 LINK = re.compile(r"http://cardd-[0-9a-f]+\.localhost:[0-9]+/#[\w-]+", re.ASCII)  # the status page and nothing else
 
@@ -95,69 +93,44 @@ class Notices:
     """The daemon's end, for one desktop; ``link`` returns the status page's address for its user, None without one."""
 
     def __init__(self, connection: socket.socket, link: Callable[[], str | None]) -> None:
-        self._connection = connection
+        self._line = Line(connection, self._heard)
         self._link = link
-        asyncio.get_running_loop().add_reader(connection, self._heard)
 
     def tell(self, topic: str, params: Mapping[str, str]) -> bool:
         """Have this shown; return whether the agent listens. Nobody waits for one that does not."""
-        return self._send({"topic": topic, "params": dict(params)})
+        return self._line.tell({"topic": topic, "params": dict(params)})
 
     def close(self) -> None:
         """Hang up."""
-        if self._connection.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self._connection)
-            self._connection.close()
+        self._line.close()
 
-    def _heard(self) -> None:
+    def _heard(self, said: list[str]) -> None:
         """Give a link when the person chose a notification, once for all that came at once."""
-        try:
-            asked = self._connection.recv(LINE_MAX)
-        except OSError:
-            asked = b""
-        if not asked:
-            self.close()
-        elif OPEN in asked.split() and (link := self._link()):
-            self._send({"link": link})
-
-    def _send(self, told: Mapping[str, object]) -> bool:
-        line = json.dumps(told).encode() + b"\n"
-        try:
-            is_sent = self._connection.send(line) == len(line)
-        except OSError:
-            is_sent = False
-        if not is_sent:  # half a line is no line
-            self.close()
-        return is_sent
+        if OPEN in said and (link := self._link()):
+            self._line.tell({"link": link})
 
 
 async def announce(path: Path, language: str, shower: Shower) -> None:
     """Show what the daemon tells, as the agent, until it leaves. Raises OSError, ValueError."""
-    reader, writer = await asyncio.open_unix_connection(path, limit=LINE_MAX)
-
-    def chosen() -> None:
-        writer.write(OPEN + b"\n")
-
-    try:
-        writer.write(f"OK {GREETING} {language}\n".encode())
-        while line := await reader.readline():
-            await _heard(line, language, shower, chosen)
-    finally:
-        writer.close()
+    await listen(path, GREETING, language, partial(heard, language, shower))
 
 
-async def _heard(line: bytes, language: str, shower: Shower, chosen: Callable[[], None]) -> None:
-    told = json.loads(line)
-    if not isinstance(told, dict):
-        raise ValueError("line")  # noqa: TRY004 - what ends the connection
-    link, topic, params = told.get("link"), told.get("topic"), told.get("params")
-    if isinstance(link, str) and LINK.fullmatch(link):
-        await _in_peace(shower.open(link))
+async def heard(language: str, shower: Shower, told: Mapping[str, object], say: Say) -> None:
+    """Show one thing that the daemon told."""
+    topic, params = told.get("topic"), told.get("params")
+    if link := page_of(told):
+        await in_peace(shower.open(link))
     elif isinstance(topic, str) and topic in SENTENCES and isinstance(params, dict) and _needs(topic) <= params.keys():
         filled = clean({str(name): str(value) for name, value in params.items()})
         title, sentence = (_(text, language, **filled) for text in SENTENCES[topic])
         buttons, replaces = (_(SEE, language), _(BY_COMMAND, language)), topic if topic in REPLACING else ""
-        await _in_peace(shower.show(title, sentence, *buttons, chosen, replaces=replaces))
+        await in_peace(shower.show(title, sentence, *buttons, partial(say, OPEN), replaces=replaces))
+
+
+def page_of(told: Mapping[str, object]) -> str:
+    """Return the status page's address that the daemon gives; empty for what is none."""
+    link = told.get("link")
+    return link if isinstance(link, str) and LINK.fullmatch(link) else ""
 
 
 def _needs(topic: str) -> set[str]:
@@ -165,7 +138,7 @@ def _needs(topic: str) -> set[str]:
     return {name for sentence in SENTENCES[topic] for name in PLACE.findall(sentence)}
 
 
-async def _in_peace(work: Awaitable[None]) -> None:
+async def in_peace(work: Awaitable[None]) -> None:
     """Do it; a desktop that cannot is no reason to hang up."""
     try:
         await work

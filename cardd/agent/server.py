@@ -8,7 +8,8 @@ A desktop has one agent, the process that came first, with as many connections a
 other program of that user could show dialogs of its own and keep what is typed there: it is refused, and reported, and
 so is one that is not the installed agent. A user with several desktops is asked on the one that is on the screen.
 The same process tells which programs hold a connection (``cardd.agent.witness``), shows notifications
-(``cardd.agent.notices``), and lends the readers of a remote desktop (``cardd.agent.readers``).
+(``cardd.agent.notices``) and an item in the tray (``cardd.agent.tray``), and lends the readers of a remote desktop
+(``cardd.agent.readers``).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from cardd.agent import notices, readers, witness
+from cardd.agent import notices, readers, tray, witness
 from cardd.agent.assuan import Assuan, readable
 from cardd.agent.notices import Notices
 from cardd.agent.processes import AgentDesktops, AgentProcess, OneDesktop
@@ -38,6 +39,7 @@ GREETING = "cardd-agent"
 WITH_PIN = (GREETING, readers.GREETING)  # of one process; what looks at the desktop may be another
 # how the answer to an agent begins that is refused: its desktop has one, or it is not the installed one
 TAKEN, NOT_INSTALLED = b"ERR 1", b"ERR 2"
+GREETINGS = (GREETING, witness.GREETING, notices.GREETING, tray.GREETING, readers.GREETING)
 GREETING_TIMEOUT = 5.0
 AGENTS_MAX = 16  # of one user, those that have not yet greeted included
 SILENT_MAX = 256  # of all users, that have not yet greeted: with one more the oldest is sent away
@@ -75,16 +77,21 @@ class AgentChange:
     has_come: bool
 
 
-class Loan(Protocol):
-    """What is lent over one connection, until it is closed."""
+class Kept(Protocol):
+    """What goes on over one connection of an agent, until it is closed."""
 
     def close(self) -> None:
-        """Take nothing more."""
+        """Hang up."""
         ...
 
 
 def no_loan(_uid: int, connection: socket.socket) -> None:
     """Send away who would lend readers."""
+    connection.close()
+
+
+def no_tray(_uid: int, _language: str, connection: socket.socket) -> None:
+    """Send away who would show a tray."""
     connection.close()
 
 
@@ -102,7 +109,8 @@ class AgentServer:
     ``on_refused`` is told of a program that is not a desktop's agent, at most once a minute for each user;
     ``on_change`` of each agent that comes and that ends. ``link`` returns the status page's address for a user, None
     where there is none. ``is_our_child`` tells which processes the daemon itself
-    started: they are nobody's agent. ``lend`` takes the readers that a user's agent lends over a connection.
+    started: they are nobody's agent. ``lend`` takes the readers that a user's agent lends over a connection; ``tray``
+    has a user's tray shown over one, in a language.
     """
 
     def __init__(
@@ -116,7 +124,8 @@ class AgentServer:
         on_change: Callable[[AgentChange], None] = lambda _: None,
         link: Callable[[int], str | None] = lambda _: None,
         is_our_child: Callable[[int], bool] = lambda _: False,
-        lend: Callable[[int, socket.socket], Loan | None] = no_loan,
+        lend: Callable[[int, socket.socket], Kept | None] = no_loan,
+        tray: Callable[[int, str, socket.socket], Kept | None] = no_tray,
     ) -> None:
         self._desktops = desktops or OneDesktop()
         self._greeting_timeout = greeting_timeout
@@ -127,13 +136,15 @@ class AgentServer:
         self._link = link
         self._is_our_child = is_our_child
         self._lend = lend
+        self._tray = tray
         self._processes: dict[_Post, AgentProcess] = {}
         self._arrivals: dict[int, asyncio.Event] = {}
         self._reported: dict[int, float] = {}
         self._agents: dict[int, list[_Waiting]] = {}
         self._witnesses: dict[tuple[int, str], Witness] = {}
         self._notices: dict[tuple[int, str], Notices] = {}
-        self._loans: dict[tuple[int, str], Loan] = {}
+        self._loans: dict[tuple[int, str], Kept] = {}
+        self._trays: dict[tuple[int, str], Kept] = {}
         self._greeting: Counter[int] = Counter()
         self._silent: dict[Assuan, asyncio.Task[None]] = {}  # in the order in which they came
         self._background = Background()
@@ -215,15 +226,13 @@ class AgentServer:
             for agent in list(self._agents.get(uid, ())):
                 self._forget(uid, agent)
                 agent.talk.close()
-        for each in self._witnesses.values():
-            each.close()
-        for told in self._notices.values():
-            told.close()
-        for loan in self._loans.values():
-            loan.close()
+        for kind in self._kinds().values():
+            for each in kind.values():
+                each.close()
         self._witnesses.clear()
         self._notices.clear()
         self._loans.clear()
+        self._trays.clear()
         for process in self._processes.values():
             asyncio.get_running_loop().remove_reader(process.handle)
             process.close()
@@ -258,7 +267,7 @@ class AgentServer:
             if self._is_our_child(pid):
                 return
             name, language = await self._greeted(uid, talk)
-            if name not in (GREETING, witness.GREETING, notices.GREETING, readers.GREETING) or process.has_ended:
+            if name not in GREETINGS or process.has_ended:
                 return
             desktop = self._desktops.desktop_of(uid, pid)
             is_stranger = not self._desktops.is_installed_agent(uid, pid)
@@ -272,7 +281,7 @@ class AgentServer:
             if name != GREETING:
                 kept = socket.socket(fileno=connection.detach())
                 kept.setblocking(False)
-                self._keep(name, (uid, desktop), kept)
+                self._keep(name, (uid, desktop), language, kept)
                 talk.close()  # only what it received: the connection is kept
                 refused.pop_all()
                 return
@@ -308,31 +317,40 @@ class AgentServer:
         asyncio.get_running_loop().remove_reader(process.handle)
         process.close()
         del self._processes[post]
+        key = post.uid, post.desktop
+        for name, kind in self._kinds().items():
+            if (name in WITH_PIN) == post.has_dialogs and key in kind:
+                kind[key].close()
         if post.has_dialogs:
-            if loan := self._loans.pop((post.uid, post.desktop), None):
-                loan.close()
+            self._loans.pop(key, None)
             self._on_change(AgentChange(process.uid, process.pid, has_come=False))
             return
-        if seen_by := self._witnesses.pop((post.uid, post.desktop), None):
-            seen_by.close()
-        if told := self._notices.pop((post.uid, post.desktop), None):
-            told.close()
+        self._witnesses.pop(key, None)
+        self._notices.pop(key, None)
+        self._trays.pop(key, None)
 
-    def _keep(self, name: str, key: tuple[int, str], came: socket.socket) -> None:
-        """Use this connection from now on: the agent has one of each kind, and the one before is dead."""
-        kinds: dict[str, Mapping[tuple[int, str], Loan]] = {
+    def _kinds(self) -> dict[str, Mapping[tuple[int, str], Kept]]:
+        """Return what goes on over connections that are no dialogs, by their greetings."""
+        return {
             witness.GREETING: self._witnesses,
             notices.GREETING: self._notices,
             readers.GREETING: self._loans,
+            tray.GREETING: self._trays,
         }
-        if before := kinds[name].get(key):
+
+    def _keep(self, name: str, key: tuple[int, str], language: str, came: socket.socket) -> None:
+        """Use this connection from now on: the agent has one of each kind, and the one before is dead."""
+        if before := self._kinds()[name].get(key):
             before.close()
         if name == witness.GREETING:
             self._witnesses[key] = Witness(came, self._witness_timeout)
         elif name == notices.GREETING:
             self._notices[key] = Notices(came, partial(self._link, key[0]))
-        elif loan := self._lend(key[0], came):
-            self._loans[key] = loan
+        elif name == readers.GREETING:
+            if loan := self._lend(key[0], came):
+                self._loans[key] = loan
+        elif shown := self._tray(key[0], language, came):
+            self._trays[key] = shown
 
     def _report(self, refused: RefusedAgent) -> None:
         now = asyncio.get_running_loop().time()

@@ -25,6 +25,7 @@ from cardd.core.status_pages import StatusPages
 from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
 from cardd.core.trail import AuditTrail
+from cardd.core.trays import Trays
 from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning
@@ -75,6 +76,7 @@ class Parts:
     methods: Methods
     situations: Situations
     pin_life: PinLife
+    trays: Trays
     support: SupportCodes
     relay: Relay
     events: EventBus

@@ -7,14 +7,17 @@ import os
 import sys
 from pathlib import Path
 
-from cardd.agent.agent import PARTS, SOCKET, Agent, serve
+from cardd.agent.agent import PARTS, SOCKET, Agent, Desktop, serve
 from cardd.agent.readers import Lend
+from cardd.agent.tray import ICONS, OPEN
 from cardd.cli.parser import PATH, Exit, Parser, wanted_language
 from cardd.cli.terminal import open_in_browser
 from cardd.i18n import N_
 from cardd.system.browsers import holders
 from cardd.system.host import harden
-from cardd.system.notifications import desktop_notifications
+from cardd.system.notifications import DesktopNotifications
+from cardd.system.session_bus import session_bus_address
+from cardd.system.tray import DesktopTray
 
 SOCKET_NAME = "PCSCLITE_CSOCK_NAME"  # where libpcsclite finds the PC/SC of a session
 
@@ -24,9 +27,17 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     asked = command_line(wanted_language(given)).parse_args(given)
     harden()  # the PIN crosses this process
-    shower, parts = desktop_notifications(open_in_browser), (asked.only,) if asked.only else PARTS
-    asyncio.run(serve(Agent(asked.socket, asked.pinentry, holders, shower, lend=_lending(), parts=parts)))
+    parts = (asked.only,) if asked.only else PARTS
+    asyncio.run(serve(Agent(asked.socket, asked.pinentry, holders, _desktop(), lend=_lending(), parts=parts)))
     return Exit.OK
+
+
+def _desktop() -> Desktop | None:
+    """Return what shows things on this session's desktop, None where it has no bus."""
+    address = session_bus_address()
+    return (
+        Desktop(DesktopNotifications(address, open_in_browser), DesktopTray(address, ICONS, OPEN)) if address else None
+    )
 
 
 def _lending() -> Lend | None:
@@ -47,7 +58,9 @@ def command_line(language: str) -> Parser:
     parser.add_argument(
         "--only",
         choices=PARTS,
-        help=N_("do one part: show dialogs, or look at this desktop's programs and show notifications"),
+        help=N_(
+            "do one part: show dialogs; or look at this desktop's programs, show notifications and the tray's item"
+        ),
     )
     return parser
 

@@ -64,7 +64,7 @@ class State(Section, frozen=True):
 class Prompt(Section, frozen=True):
     """How the person is asked."""
 
-    LIVE = frozenset(("timeout", "refusals", "refusal_window", "notifications"))
+    LIVE = frozenset(("timeout", "refusals", "refusal_window", "notifications", "tray"))
 
     pinentry: Annotated[
         Path | None,
@@ -107,6 +107,15 @@ class Prompt(Section, frozen=True):
             )
         ),
     ] = "all"
+    tray: Annotated[
+        bool,
+        Meta(
+            description=N_(
+                "Whether the desktop's tray, where it has one, shows how cards and sessions stand, with a menu that "
+                "locks, logs out, changes the PIN and opens the status page."
+            )
+        ),
+    ] = True
 
 
 class Access(Section, frozen=True):

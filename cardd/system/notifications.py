@@ -7,13 +7,11 @@ with the first notification: an idle agent holds no connection to it.
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import stat
 from collections.abc import Callable
 from html import escape
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cardd.system.session_bus import SessionBus, hear
 
 if TYPE_CHECKING:
     from dbus_fast import Message
@@ -25,31 +23,17 @@ PORTAL, PORTAL_PATH, OPENING = (
     "/org/freedesktop/portal/desktop",
     "org.freedesktop.portal.OpenURI",
 )
-BUS, BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 CHOSEN = "default"  # what a press on the notification itself means, and our button
 ICON = "contact-new"
 SHOWN_MAX = 32  # notifications that can still be chosen; the oldest is forgotten
-TIMEOUT = 10.0
-
-log = logging.getLogger(__name__)
-
-
-def desktop_notifications(open_in_browser: Callable[[str], bool]) -> DesktopNotifications | None:
-    """Return the notifications of this process's session; None where it has no bus."""
-    address = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
-    usual = Path(os.environ.get("XDG_RUNTIME_DIR", "")) / "bus"
-    if not address and usual.is_absolute() and usual.exists() and stat.S_ISSOCK(usual.stat().st_mode):
-        address = f"unix:path={usual}"
-    return DesktopNotifications(address, open_in_browser) if address else None
 
 
 class DesktopNotifications:
     """Shows notifications over the bus at this address. Raises OSError where that cannot be done."""
 
     def __init__(self, address: str, open_in_browser: Callable[[str], bool]) -> None:
-        self._address = address
+        self._bus = SessionBus(address, self._joined)
         self._open_in_browser = open_in_browser
-        self._bus: MessageBus | None = None
         self._shown: dict[tuple[str, int], Callable[[], None]] = {}  # by the server that shows it, and its number
         self._places: dict[str, tuple[str, int]] = {}  # the last one of each name that a further one replaces
         self._pressed: set[tuple[str, int]] = set()  # sooner than we heard the number
@@ -83,7 +67,7 @@ class DesktopNotifications:
 
     async def _able(self) -> tuple[list[str], str]:
         """Return what the desktop's server of notifications can, and who it is."""
-        reply = await self._call(NAME, PATH, NAME, "GetCapabilities", gives="as")
+        reply = await self._bus.call(NAME, PATH, NAME, "GetCapabilities", gives="as")
         return reply.body[0], str(reply.sender)
 
     async def _notify(
@@ -95,46 +79,20 @@ class DesktopNotifications:
         body = escape(text, quote=False) if "body-markup" in able else text
         hints = {"desktop-entry": Variant("s", "cardd")}
         given = ["cardd", number, ICON, title, body, actions, hints, -1]
-        reply = await self._call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", *given, gives="u")
+        reply = await self._bus.call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", *given, gives="u")
         return str(reply.sender), int(reply.body[0])
 
     async def open(self, address: str) -> None:
         """Show a page in the person's browser: by the desktop, whose child it then is, else by ourselves."""
         try:
-            await self._call(PORTAL, PORTAL_PATH, OPENING, "OpenURI", "ssa{sv}", "", address, {}, gives="o")
+            await self._bus.call(PORTAL, PORTAL_PATH, OPENING, "OpenURI", "ssa{sv}", "", address, {}, gives="o")
         except OSError:
             await asyncio.to_thread(self._open_in_browser, address)
 
-    async def _call(
-        self, to: str, path: str, interface: str, member: str, signature: str = "", *body: Any, gives: str
-    ) -> Message:
-        """Return the answer, which is of the type ``gives``: any program of the session may have taken that name."""
-        from dbus_fast import Message, MessageType  # noqa: PLC0415
-        from dbus_fast.errors import AuthError, DBusError, InvalidAddressError  # noqa: PLC0415
-
-        try:
-            async with asyncio.timeout(TIMEOUT):
-                bus = await self._connected()
-                reply = await bus.call(Message(to, path, interface, member, signature=signature, body=list(body)))
-        except (EOFError, AuthError, DBusError, InvalidAddressError, TimeoutError) as error:
-            raise OSError(str(error) or type(error).__name__) from error
-        if reply.message_type is not MessageType.METHOD_RETURN:
-            raise OSError(str(reply.error_name))
-        if reply.signature != gives:
-            raise OSError(f"{member}: {reply.signature}")
-        return reply
-
-    async def _connected(self) -> MessageBus:
-        from dbus_fast import BusType, Message  # noqa: PLC0415
-        from dbus_fast.aio import MessageBus  # noqa: PLC0415
-
-        if self._bus is None or not self._bus.connected:
-            self._shown.clear()
-            self._bus = await MessageBus(self._address, BusType.SESSION).connect()
-            self._bus.add_message_handler(self._receive)
-            rule = f"type='signal',sender='{NAME}',interface='{NAME}'"
-            await self._bus.call(Message(BUS, BUS_PATH, BUS, "AddMatch", signature="s", body=[rule]))
-        return self._bus
+    async def _joined(self, bus: MessageBus) -> None:
+        self._shown.clear()
+        bus.add_message_handler(self._receive)
+        await hear(bus, f"type='signal',sender='{NAME}',interface='{NAME}'")
 
     def _receive(self, message: Message) -> None:
         """Take the word of the server that shows it: any program of the bus may send such a signal."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from cardd.agent import notices
+from cardd.agent import lines, notices, tray
 from cardd.agent.assuan import Assuan, Refusal
 from cardd.agent.server import AgentServer
 from cardd.agent.witness import Witness
@@ -38,7 +38,8 @@ HANDLE = Handle(1, 1, "Lecteur SIMULATION", Protocol.T0)
 CARRIED = 64  # inputs that one daemon takes before the next, so that an input breaks what it breaks by itself
 PAGE, ADDRESS, CHALLENGE = "https://webps.example", "127.0.0.1:17463", "c2ltdWxhdGlvbg"
 PINENTRY_WORDS = (b"OK", b"ERR 83886179 ", b"D ", b"S ", b"# ", b"\n", b"%0A")
-AGENT_WORDS = (b"OK cardd-agent fr\n", b"-witness", b"-notices", b"-readers", b"OPEN\n")
+AGENT_WORDS = (b"OK cardd-agent fr\n", b"-witness", b"-notices", b"-tray", b"-readers", b"OPEN\n")
+TOLD_WORDS = (b'"topic"', b'"params"', b'"link"', b'"state"', b'"cards"', b'"sessions"', b'"failure"', b'"done"')
 LENT_WORDS = (
     b'"readers": ',
     b'"states": ',
@@ -202,13 +203,21 @@ class _Shower:
     async def show(self, *_: object, **__: object) -> None:
         """Show nothing."""
 
+    async def hide(self) -> None:
+        """Show nothing any more."""
+
+    async def tell(self, *_: object) -> None:
+        """Tell nothing."""
+
     async def open(self, _: str) -> None:
         """Open nothing."""
 
 
 async def _notice(data: bytes) -> None:
     with suppress(ValueError):  # which ends the connection
-        await notices._heard(data, "fr", _Shower(), lambda: None)
+        told, shower = lines.read(data), _Shower()
+        await notices.heard("fr", shower, told, lambda _: None)
+        await tray.heard("fr", shower, shower, told, lambda _: None)
 
 
 # --- readers lent by an agent
@@ -282,7 +291,9 @@ PARSERS: dict[str, Parser] = {
         words=AGENT_WORDS,
     ),
     "witness": Parser(on_loop(_witness), ("cardd.agent.witness",), words=(b'{"1": [["/bin/sh", 1, 2, false]]}',)),
-    "notice": Parser(on_loop(_notice), ("cardd.agent.notices",), words=(b'"topic"', b'"params"', b'"link"')),
+    "notice": Parser(
+        on_loop(_notice), ("cardd.agent.lines", "cardd.agent.notices", "cardd.agent.tray"), words=TOLD_WORDS
+    ),
     "lent_reader": Parser(
         _lent,
         ("cardd.pcsc.lent", "cardd.frames"),

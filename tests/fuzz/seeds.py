@@ -89,6 +89,7 @@ def programs() -> Seeds:
         "notice": {
             "link": b'{"link": "http://localhost:17463/#abc"}',
             "topic": b'{"topic": "agent_refused", "params": {"program": "SIMULATION"}}',
+            "tray": json.dumps({"state": {"readers": "ready", "cards": [_CARD], "sessions": [_SESSION]}}).encode(),
         },
         "lent_reader": {
             str(number): bytes((number,)) + said
@@ -117,6 +118,8 @@ def programs() -> Seeds:
 
 
 _CERTIFICATE = module.TokenCertificate(b"1", "SIMULATION", b"0")
+_CARD = {"id": "1", "kind": "CPS3", "reader": "Lecteur A", "problem": "", "in_use": "", "pin": "yes"}
+_SESSION = {"client": "LPS", "state": "active", "card": "yes"}
 _TOKEN = module.TokenState(1, "Lecteur", "SIMULATION", "1", 0x40C, (4, 8), is_card=True)
 
 

@@ -98,6 +98,29 @@ def test_the_desktop_is_told_of_a_card_that_comes_in(workstation: Workstation) -
     assert (heard["topic"], heard["params"]["card"]) == ("card_in", "CPS3")
 
 
+def test_the_pin_is_changed_from_the_tray_in_dialogs_that_name_the_agent(workstation: Workstation) -> None:
+    with (
+        agent_process(agents(workstation), workstation.pinentry.path, only="dialogs"),
+        workstation.card(simulated_card()),
+    ):
+        lps = pair(workstation)
+        with socket.socket(socket.AF_UNIX) as tray, tray.makefile("rb") as told:
+            tray.connect(str(agents(workstation)))
+            tray.sendall(b"OK cardd-agent-tray fr\n")
+            states = (json.loads(line)["state"] for line in told)
+            [card] = next(state["cards"] for state in states if state["cards"])
+            workstation.pinentry.answer(f"pin:{PIN.decode()}", "pin:4826", "pin:4826")
+            tray.sendall(f"PIN {card['id']}\n".encode())
+            assert json.loads(told.readline()) == {"done": "PIN"}
+            workstation.pinentry.answer("pin:4826")
+            workstation.log_in(lps)
+            [session] = json.loads(told.readline())["state"]["sessions"]
+            assert (session["client"], session["state"]) == ("LPS", "active")
+    dialogs = [shown for shown in workstation.pinentry.shown() if shown.kind == "pin"]
+    assert len(dialogs) == 4
+    assert "« cardd-agent » demande à changer le code porteur" in dialogs[0].description
+
+
 def test_the_dialog_of_a_program_that_hung_up_leaves_the_desktop_to_the_next_one(workstation: Workstation) -> None:
     with agent_process(agents(workstation), workstation.pinentry.path), workstation.card(simulated_card()):
         lps = pair(workstation)

@@ -174,12 +174,13 @@ async def _tell_on_desktop(context: Context, error: CarddError) -> None:
     given = context.arguments
     if context.terminal.is_watched or sys.stdout.isatty() or given.prints or context.wants_json:
         return
-    from cardd.system.notifications import desktop_notifications  # noqa: PLC0415 - from a menu only
+    from cardd.system.notifications import DesktopNotifications  # noqa: PLC0415 - from a menu only
+    from cardd.system.session_bus import session_bus_address  # noqa: PLC0415
 
-    if notifications := desktop_notifications(open_in_browser):
+    if address := session_bus_address():
         title, detail, remedy = sentences(error, context.language)
         with suppress(OSError):
-            await notifications.tell(title, f"{detail} {remedy}")
+            await DesktopNotifications(address, open_in_browser).tell(title, f"{detail} {remedy}")
 
 
 COMMANDS = {
