@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox first-day demo demo-web test trial attack faults coverage check texts screenshots man packages deb deb-test bench fuzz lock clean
+.PHONY: help setup sandbox first-day demo demo-web test trial attack faults coverage check texts screenshots man packages deb deb-test bench bench-peers soak fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -82,8 +82,14 @@ deb: ## the Debian packages for this machine's release, and the list of what is 
 deb-test: ## the same for Debian 12 and 13, built twice, installed, upgraded and purged in clean folders; as root; minutes
 	@.make/deb_test.sh $(ARGS)
 
-bench: setup ## what cardd costs, against its targets; writes bench.json
-	@$(RUN) tests.bench
+bench: setup ## what cardd costs, against its targets and its peers; writes bench.json; ARGS="ways status" chooses some
+	@$(RUN) tests.bench $(ARGS)
+
+bench-peers: ## install what `make bench` compares with where it is there: AusweisApp, GnuPG's scdaemon
+	@.make/setup.sh peers
+
+soak: setup ## mixed load with cards that come and go, 10 minutes or MINUTES=60: what the daemon holds stays flat
+	@$(RUN) tests.soak $(MINUTES)
 
 fuzz: ## each parser under atheris for SECONDS (60), then a table; ARGS="cms p11" chooses some; 20 minutes
 	@.make/setup.sh fuzz

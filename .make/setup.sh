@@ -6,6 +6,7 @@
 #   setup.sh debian     the Debian packages only
 #   setup.sh fuzz       all that tests want, and the Python packages of `make fuzz`; `mutants` likewise
 #   setup.sh sandbox    what runs cardd and its simulators, and nothing that tests them (`make sandbox`)
+#   setup.sh peers      the programs that `make bench` compares cardd with (`make bench-peers`)
 #
 # Nothing missing: says nothing, changes nothing, takes a tenth of a second. As root, or where sudo works, it installs;
 # else it prints the one command that is missing and fails. PYTHON names another Python than the first one that serves.
@@ -52,7 +53,14 @@ java_packages() {
     ! command -v java >/dev/null || echo libxml-security-java libbcpkix-java
 }
 
+# AusweisApp has another name in Debian 12
+peer_packages() {
+    if apt-cache show ausweisapp >/dev/null 2>&1; then echo ausweisapp; else echo ausweisapp2; fi
+    echo scdaemon
+}
+
 wanted_packages() {
+    [ "$what" != peers ] || { peer_packages; return 0; }
     sed 's/#.*//' .make/debian-runtime
     python_packages
     [ "$what" != sandbox ] || return 0
@@ -180,7 +188,7 @@ install_promtool() {
 what=${1:-}
 python=$(find_python)
 install_debian_packages
-[ "$what" = debian ] && exit
+case $what in debian | peers) exit ;; esac
 install_locked_packages ".make/$([ "$what" = sandbox ] && echo runtime || echo dev).lock"
 install_cardd
 .venv/bin/python .make/texts.py compile

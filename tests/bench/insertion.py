@@ -6,7 +6,7 @@ import threading
 import time
 
 from cardd.pcsc.winscard import EventState, WinScard
-from tests.bench.measure import Measure, p50
+from tests.bench.measure import Measure, Series
 from tests.bench.station import Station
 from tests.rig.here import use_here
 from tests.rig.lps import EventStream, UnixConnection
@@ -52,12 +52,12 @@ def insertion_to_event(station: Station, rounds: int) -> Measure:
     use_here(station.pcscd)
     events = EventStream(UnixConnection(station.daemon.socket))
     events.wait("hello")
-    late = []
+    late = Series()
     for _ in range(rounds):
         witness = Witness(station.pcscd.reader_names[0])
         witness.start()
         with station.card():
             told_at, _ = events.wait("card.inserted")
-            late.append(1000 * (told_at - witness.join()))
+            late.add([1000 * (told_at - witness.join())])
         events.wait("card.removed")
-    return Measure("insertion to event, after SCardGetStatusChange (p50)", p50(late), "ms", 5)
+    return late.measure("insertion to event, after SCardGetStatusChange", "ms", 5)

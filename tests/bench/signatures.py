@@ -1,9 +1,7 @@
-"""What a signature costs through cardd, beside a bare PC/SC script and OpenSC's module on the same card."""
+"""What a signature over HTTP costs above a bare PC/SC script on the same card."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import re
@@ -14,69 +12,37 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.measure import Measure, p50
+from tests.bench.measure import Measure, Series, above, p50
 from tests.bench.station import PIN, Session, Station
+from tests.bench.wire import digests
 
 BARE = Path(__file__).parent / "bare.py"
-OPENSC = Path(__file__).parent / "opensc.py"
 SYNC = re.compile(r"fdatasync.* = 0 <([0-9.]+)>")
 
 
-def digests() -> Iterator[str]:
-    """Digests that differ, in base64."""
-    number = 0
-    while True:
-        yield base64.b64encode(hashlib.sha256(str(number).encode()).digest()).decode()
-        number += 1
-
-
-def overhead(held: Station, fresh: Station, count: int, rounds: int) -> list[Measure]:
+def overhead(held: Station, fresh: Station, count: int, rounds: int) -> Iterator[Measure]:
     """Milliseconds above the bare script, with a held login (2 APDUs) and with one for each signature (4 APDUs)."""
-    measures = []
     for station, mode, apdus in ((held, "held", 2), (fresh, "fresh", 4)):
         with station.card():
             session = station.log_in()
             ours, bare = _in_turn(station, session, mode, count, rounds)
             sync = p50(_syncs(station, session, count))
-        measures += [
-            Measure(f"signature over HTTP, {apdus} APDUs, above bare PC/SC (p50)", ours - bare, "ms", 1.5),
-            Measure("  of which the disk takes to sync the audit row (p50)", sync, "ms"),
-            Measure(f"  the same over HTTP, {apdus} APDUs (p50)", ours, "ms"),
-            Measure(f"  the same by a bare PC/SC script, {apdus} APDUs (p50)", bare, "ms"),
-        ]
-    return measures
+        more, noise = above(ours, bare)
+        yield Measure(f"HTTP above bare PC/SC and the sync, {apdus} APDUs (p50)", more - sync, "ms", 1.0, noise=noise)
+        yield Measure("  the disk's sync of the audit row (p50)", sync, "ms")
+        yield ours.measure(f"  the signature over HTTP, {apdus} APDUs", "ms")
+        yield bare.measure(f"  the same by a bare PC/SC script, {apdus} APDUs", "ms")
 
 
-def slow_card(station: Station, count: int) -> Measure:
-    """With a card as slow as a real one, cardd must not be felt at all."""
-    with station.card(delay_ms=400):
-        session = station.log_in()
-        ours, bare = _in_turn(station, session, "fresh", count, 1)
-    return Measure("signature over HTTP / bare PC/SC, card of 400 ms", ours / bare, "x", 1.02)
-
-
-def opensc(station: Station, count: int) -> list[Measure]:
-    """OpenSC's PKCS#11 module with the authentication key (it cannot use the signature key), in process."""
-    with station.card():
-        times = _script(station, OPENSC, str(count), PIN)
-        session = station.log_in()
-        ours = _time(session, count)
-    return [
-        Measure("signature by OpenSC's module in process (p50), 10 APDUs", p50(times), "ms"),
-        Measure("signature over HTTP / by OpenSC's module", p50(ours) / p50(times), "x"),
-    ]
-
-
-def _in_turn(station: Station, session: Session, mode: str, count: int, rounds: int) -> tuple[float, float]:
-    """Medians of ours and of the bare script, measured in turn so that the machine's moods meet both."""
-    ours: list[float] = []
-    bare: list[float] = []
+def _in_turn(station: Station, session: Session, mode: str, count: int, rounds: int) -> tuple[Series, Series]:
+    """Ours and the bare script's, measured in turn so that the machine's moods meet both."""
+    ours, bare = Series(), Series()
     _time(session, 3)
     for _ in range(rounds):
-        ours += _time(session, count)
+        ours.add(_time(session, count))
         _settle(station)
-        bare += _script(station, BARE, station.pcscd.reader_names[0], str(count), mode, PIN)
-    return p50(ours), p50(bare)
+        bare.add(_script(station, BARE, station.pcscd.reader_names[0], str(count), mode, PIN))
+    return ours, bare
 
 
 def _time(session: Session, count: int) -> list[float]:

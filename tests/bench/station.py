@@ -73,10 +73,10 @@ class Station:
         assert status == 200, answer
         return cast(list[Json], answer["cards"])
 
-    def log_in(self, card: str | None = None) -> Session:
-        """A session of a paired program."""
+    def log_in(self, card: str | None = None, lps: Lps | None = None) -> Session:
+        """A session of this program, or of one that is paired for it."""
         body: Json = {"method": "cpx", **({"card": card} if card else {})}
-        status, opened = self.pair().call("POST", "/v1/sessions", body)
+        status, opened = (lps or self.pair()).call("POST", "/v1/sessions", body)
         assert status == 201, opened
         return Session(self.daemon.port, f"/v1/sessions/{opened['id']}", str(opened["token"]))
 
@@ -85,13 +85,16 @@ class Session:
     """An open session."""
 
     def __init__(self, port: int, path: str, token: str) -> None:
+        self.path = path
+        self.token = token
         self._wire = Wire(port, f"{path}/signatures", token)
         self._lps = Lps(port, token)
-        self._path = path
 
-    def sign(self, digest: str) -> Json:
-        """One signature under the bench's batch."""
-        return self._wire.post({"document_name": "bench", "digest": digest, "batch": {"name": "bench", "count": 10000}})
+    def sign(self, *digests: str) -> Json:
+        """One signature under the bench's batch, or a list of them."""
+        items: list[Json] = [{"document_name": "bench", "digest": digest} for digest in digests]
+        wanted: Json = items[0] if len(items) == 1 else {"signatures": items}
+        return self._wire.post({**wanted, "batch": {"name": "bench", "count": 10000}})
 
     def situate(self, situation: str) -> None:
         """Pick a situation of practice."""
@@ -99,7 +102,7 @@ class Session:
 
     def post(self, place: str, body: Json) -> Json:
         """Any call of the session."""
-        status, answer = self._lps.call("POST", f"{self._path}/{place}", body)
+        status, answer = self._lps.call("POST", f"{self.path}/{place}", body)
         assert status == 200, answer
         return answer
 

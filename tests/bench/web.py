@@ -34,7 +34,6 @@ LISTENING = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "c2l4dGVlbiBieXRlcyAhIQ==",
 }
-SETTLED = 3.0  # seconds
 
 BEGIN = """
 const {Cardd} = await import(location.origin + "/cardd.js");
@@ -87,9 +86,8 @@ def listening(directory: Path) -> Iterator[Measure]:
     with station.running(), contextlib.ExitStack() as streams:
         before = memory(station.daemon).value
         for user in users:
-            for stream in _streams(station.daemon, key, user):
+            for stream in page_streams(station.daemon, key, user, PAGES_OF_ONE):
                 streams.enter_context(stream)
-        time.sleep(SETTLED)
         count = len(users) * PAGES_OF_ONE
         idle, after = idle_wake_ups(station.daemon), memory(station.daemon).value
         yield Measure(f"{idle.name}, {count} pages listening", idle.value, idle.unit, 0)
@@ -133,8 +131,8 @@ def _pulled(station: Station, tab: Tab, rounds: int) -> float:
     return max(here - there for here, there in zip(seen[-rounds:], told, strict=True))
 
 
-def _streams(daemon: DaemonProcess, key: BrowserKey, user: int) -> Iterator[socket.socket]:
-    """Open the WebSockets of one user's pages, each by a ticket; each is a socket that has heard ``hello``."""
+def page_streams(daemon: DaemonProcess, key: BrowserKey, user: int, count: int) -> Iterator[socket.socket]:
+    """Open the WebSockets of so many pages of one user, each by a ticket; each is a socket that has heard ``hello``."""
     with _as(user):
         lps = Lps(daemon.port)
         challenge = _post(lps, "/v1/clients/challenges", {})["challenge"]
@@ -142,7 +140,7 @@ def _streams(daemon: DaemonProcess, key: BrowserKey, user: int) -> Iterator[sock
         entered = _post(lps, "/v1/clients", {"page_key": key.jwk, "proof": proof})
         lps.credential = str(entered["token"])
         head = "".join(f"{name}: {value}\r\n" for name, value in LISTENING.items())
-        for _ in range(PAGES_OF_ONE):
+        for _ in range(count):
             ticket = _post(lps, "/v1/events/tickets", {})["ticket"]
             stream = socket.create_connection(("127.0.0.1", daemon.port), timeout=10)
             asked = f"GET /v1/events?ticket={ticket} HTTP/1.1\r\nHost: 127.0.0.1:{daemon.port}\r\n{head}\r\n"
