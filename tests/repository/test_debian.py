@@ -110,6 +110,36 @@ def test_an_older_version_is_installed_where_there_is_no_state(tmp_path: Path) -
     assert preinst(tmp_path, "install", "0.3.0", "0.2.0").returncode == 0
 
 
+PURGE = """
+set -e
+for place in /var/lib /run /opt /mnt; do mount -t tmpfs none $place; done
+mkdir -p /mnt/e /mnt/w /var/lib/cardd/audit /run/cardd /run/cardd-upgrade
+mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/e,workdir=/mnt/w /etc
+mkdir -p /etc/cardd/cardd.toml.d /etc/systemd/system/cardd.service.d
+echo "cardd:x:977:977::/var/lib/cardd:/usr/sbin/nologin" >> /etc/passwd; echo "cardd:x:977:" >> /etc/group
+if [ "$2" ]; then mkdir "/var/lib/$2"; fi
+sh "$1" purge
+getent passwd cardd || getent group cardd || true
+find /var/lib /run /etc /opt -name "cardd*"
+"""
+
+
+@needs_dpkg
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have an /etc of its own")
+@pytest.mark.parametrize(("copy", "left"), [("cardd.newer", 2), ("", 0)])
+def test_a_purge_leaves_the_user_of_a_state_that_was_put_aside_and_else_nothing(copy: str, left: int) -> None:
+    ran = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", PURGE, "sh", DEBIAN / "cardd.postrm", copy],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    assert len(lines) == left, lines
+    assert (f"the user cardd stays: /var/lib/{copy} is its own" in ran.stderr) is bool(copy)
+
+
 def test_the_list_of_materials_has_each_locked_package_with_its_licence() -> None:
     command = [sys.executable, ".make/sbom.py", "nowhere"]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "1796000000"}
