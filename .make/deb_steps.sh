@@ -83,13 +83,16 @@ try_workstation() { # started by its socket, doctor finds no failure, a person s
 }
 
 try_fleet() { # the Ansible role of docs/examples sets it up, and a second run changes nothing
+    install -D /bin/true /usr/lib/firefox-esr/firefox-esr # a browser, whose policy the role writes
     for run in first second; do
         ANSIBLE_HOME=/tmp/ansible ANSIBLE_REMOTE_TEMP=/tmp/ansible/remote ansible-playbook --connection local --inventory localhost, \
             --extra-vars "cardd_deb=$(echo $FIRST/cardd_*.deb)" docs/examples/fleet/site.yml | tee $kept/$run
     done
     grep -E 'changed=[1-9].* failed=0' $kept/first
     grep -E 'changed=0 .* failed=0' $kept/second
+    rm -r /usr/lib/firefox-esr
     cardctl --json config show | grep -F https://portail.example
+    cardctl --json browser-policy show | grep -F '"portail.example"'
     cardctl --json pkcs11 status | grep -F registered
     systemctl is-enabled cardd.socket
 }
