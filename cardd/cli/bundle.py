@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 
+from msgspec.structs import replace
+
 from cardd import __version__
 from cardd.cli.command import Context, as_json
 from cardd.cli.log_lines import of_journal
@@ -55,16 +57,28 @@ class Part:
 
 async def gathered(context: Context) -> list[Part]:
     """Return every file. What cannot be had is told by the code of its error: nothing is missing unnoticed."""
+    requests = _Numbered()
     async with context.client() as cardd:
         making: dict[str, Callable[[], Awaitable[object]]] = {
             "versions.json": _versions,
             "doctor.json": lambda: _doctor(context),
             "configuration.json": lambda: asyncio.to_thread(_configuration, context),
-            "log.json": lambda: _log(cardd),
-            "audit.json": lambda: _audit(cardd),
+            "log.json": lambda: _log(cardd, requests),
+            "audit.json": lambda: _audit(cardd, requests),
             "metrics.txt": cardd.metrics,
         }
         return [Part(name, await _written(make)) for name, make in making.items()]
+
+
+class _Numbered:
+    """Numbers in place of what programs call their requests: a UUID may be somebody's, as PSC's ``sub``."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def __call__(self, request: str | None) -> str | None:
+        """Return the number of a request, the same in every part."""
+        return self._known.setdefault(request, f"request {len(self._known) + 1}") if request else None
 
 
 async def _written(make: Callable[[], Awaitable[object]]) -> str:
@@ -171,24 +185,30 @@ def _setting(kind: object, value: object) -> object:
     return SET
 
 
-async def _log(cardd: CarddClient) -> list[LogLine]:
+async def _log(cardd: CarddClient, requests: _Numbered) -> list[LogLine]:
     """Return the log's last lines, masked: where the time of requests went is among them.
 
     Where the daemon does not answer, the journal has lines that it masked before. Raises what asking the daemon does.
     """
     try:
-        return list((await cardd.logs(masked=True)).lines)
+        lines: Iterable[LogLine] = (await cardd.logs(masked=True)).lines
     except CarddError:
         lines = await of_journal(LINES, masked=True)
         if not lines:
             raise
-        return list(lines)
+    return [replace(line, request=requests(line.request)) for line in lines]
 
 
-async def _audit(cardd: CarddClient) -> list[Json]:
+async def _audit(cardd: CarddClient, requests: _Numbered) -> list[Json]:
     """Return how the last acts ended, without who asked and what for."""
     return [
-        {"at": row.time, "action": row.action, "outcome": row.outcome, "code": row.code, "request": row.request}
+        {
+            "at": row.time,
+            "action": row.action,
+            "outcome": row.outcome,
+            "code": row.code,
+            "request": requests(row.request),
+        }
         for row in await cardd.audit()
     ]
 

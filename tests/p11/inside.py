@@ -37,6 +37,7 @@ class Inside(Around):
     uid: int = field(default_factory=os.getuid)
     pid: int = field(default_factory=os.getpid)
     began: int = 0
+    is_told: bool = True  # who sits here, where that is told at all: nobody
     handover: Handover = field(default_factory=Handover)
 
     def __post_init__(self) -> None:
@@ -63,6 +64,8 @@ class Inside(Around):
     async def __aenter__(self) -> Self:
         await self.parts.lifecycle.start()
         await self.parts.lifecycle.watch()
+        if self.tells_who_sits_here and self.is_told:
+            self.parts.readers.owners.seated(frozenset())
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,34 @@ async def test_a_call_that_waits_for_a_person_is_refused_and_the_program_goes_on
             await client.answer()
         assert await client.slots(with_token=True) == [1]
         await client.close()
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_nobody_is_taken_for_a_stranger_before_it_is_known_who_sits_here(tmp_path: Path, is_told: bool) -> None:
+    """A program asks for its slots once; a daemon may stop before it has learned that, too."""
+    manager = Manager()
+    async with manager.daemon(tmp_path) as first:
+        first.uid = 4711
+        clients = [await Client.at(first.path) for _ in range(20)]
+    (tmp_path / "p11").unlink()
+    handover = Handover(manager.take, manager.keep)
+    second = Inside(tmp_path, owners=(), tells_who_sits_here=True, is_told=False, uid=4711, handover=handover)
+    async with second:
+        coming = asyncio.ensure_future(second.client())
+        asked = [asyncio.ensure_future(client.slots()) for client in clients]
+        await soon()
+        if is_told:
+            second.parts.readers.owners.seated(frozenset({4711}))
+            every = await asyncio.gather(*asked, (await coming).slots())
+            assert every == [[1, 2, 3, 4]] * 21
+            await asyncio.gather(*(client.close() for client in clients))
+            return
+    assert len(manager.kept) == 20
+    coming.cancel()
+    async with manager.daemon(tmp_path) as third:
+        third.uid = 4711
+        assert await asyncio.gather(*asked) == [[1, 2, 3, 4]] * 20
+        await asyncio.gather(*(client.close() for client in clients), coming, return_exceptions=True)
 
 
 async def test_the_connections_of_whose_the_readers_are_are_kept_first(tmp_path: Path) -> None:
