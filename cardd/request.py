@@ -63,7 +63,7 @@ class Request:
     """One request. ``name`` is its method and the route's path, without what is in it.
 
     ``uid`` is the OS user who asks, ``session`` the identifier of the one that it is about; ``lasts`` says that it is a
-    stream, whose seconds mean nothing.
+    stream, whose seconds mean nothing. Once it ``is_over``, timers and tasks that began in it are nobody's request.
     """
 
     watcher: Watcher | None = None
@@ -73,6 +73,7 @@ class Request:
     dialogs: int = 0
     session: str | None = None
     lasts: bool = False
+    is_over: bool = False
     _began: float = field(default_factory=time.perf_counter)
     _spent: dict[Where, float] = field(default_factory=lambda: dict.fromkeys(FIRST, 0.0))
     _under_way: dict[Where, int] = field(default_factory=lambda: dict.fromkeys(FIRST, 0))
@@ -106,8 +107,9 @@ _current: ContextVar[Request | None] = ContextVar("request", default=None)
 
 
 def current() -> Request | None:
-    """Return the request that is worked on here; None for what nobody asked for."""
-    return _current.get()
+    """Return the request that is worked on here; None for what nobody asked for, or not any more."""
+    request = _current.get()
+    return None if request is None or request.is_over else request
 
 
 def named_by(told: str) -> str:
@@ -128,7 +130,7 @@ def working_on(request: Request | None) -> Iterator[None]:
 @contextmanager
 def step(kind: str, where: Where, **about: JsonValue) -> Iterator[Step]:
     """Measure what is done inside, and tell the request's watcher of it; ``about`` may grow meanwhile."""
-    made, request = Step(kind, where, about), _current.get()
+    made, request = Step(kind, where, about), current()
     if request is None:
         yield made
         return

@@ -32,6 +32,7 @@ from cardd.errors import CarddError, InvalidRequest
 from cardd.identity.ecps.login import Request
 from cardd.identity.ecps.provider import Flow, PscChannel, Wanted
 from cardd.model import Identity, Situation
+from cardd.request import current
 
 SESSION_BODY = Shape(SessionBody)
 PUSH_BODY = Shape(PushBody)
@@ -51,7 +52,9 @@ async def open_one(call: Call, body: SessionBody) -> Reply:
     try:
         session, token = await _login(call, body)
     except CarddError:
-        call.parts.observer.logged_in(body.method, "failed")
+        asked = current()
+        if asked is None or asked.session is None:  # else the end of its session tells how the login went
+            call.parts.observer.logged_in(body.method, "failed")
         raise
     await _agreed(call, session, body)
     try:

@@ -22,6 +22,7 @@ DIALOGS = (0, 1, 2, 3, 5, 10, 20)  # the buckets of dialogs for each session
 LINE = "%s: %d %s(person %.3f s, card %.3f s, network %.3f s, daemon %.3f s)"
 WORTH_A_LINE = 0.001  # seconds that a request waited for a person, a card or a server
 MINUTE = 60.0
+ACCEPTED = 202
 REFUSED_MAX = 60  # lines of a user in a minute about requests that failed at once
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Observer(Part):
         self.counts = Counts()
         self._trace = trace
         self._dialogs: dict[str, int] = {}  # by the session that is open
+        self._undecided: dict[str, Request] = {}  # answered, and a person has still to agree; by the session
         self._minute = 0
         self._refused: Counter[int | None] = Counter()  # lines of this minute, by user
 
@@ -76,6 +78,10 @@ class Observer(Part):
         if request.name and (waited >= WORTH_A_LINE or (code is not None and self._has_room(request.uid))):
             about = Plain(request.name), status, Plain(f"{code} " if code else ""), *spent.values()
             asyncio.get_running_loop().call_soon(log.info, LINE, *about)  # once the answer is on its way
+        if status == ACCEPTED:  # its work goes on: until the login is decided, or the work ends
+            self._undecided.update({request.session: request} if request.session else {})
+        else:
+            asyncio.get_running_loop().call_soon(_end, request)  # after that line
 
     def _has_room(self, uid: int | None) -> bool:
         """Return whether one more failure of this user has a line: nobody drives the others' lines out of the log."""
@@ -102,6 +108,7 @@ class Observer(Part):
         self.logged_in(session.method, "done")
         request = current()
         self._dialogs[session.id] = request.dialogs if request else 0
+        self._decided(session)
 
     def session_closed(self, session: Session, _reason: str) -> None:
         """Count the dialogs that a session had, from its login on; one that still waited is no login."""
@@ -109,9 +116,19 @@ class Observer(Part):
             self.logged_in(session.method, "failed")
         if session.id in self._dialogs:
             self.counts.sessions[self._dialogs.pop(session.id)] += 1
+        self._decided(session)
+
+    def _decided(self, session: Session) -> None:
+        """End the request that asked for the session: what comes later is not its work."""
+        if request := self._undecided.pop(session.id, None):
+            asyncio.get_running_loop().call_soon(_end, request)
 
     def histogram(self) -> Iterator[tuple[str, int]]:
         """Return how many ended sessions had at most so many dialogs."""
         for bound in DIALOGS:
             yield str(bound), sum(times for dialogs, times in self.counts.sessions.items() if dialogs <= bound)
         yield "+Inf", self.counts.sessions.total()
+
+
+def _end(request: Request) -> None:
+    request.is_over = True

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from cardd.core.session import Pending
-from cardd.request import Where
+from cardd.request import Request, Where, current, working_on
 from tests.api.test_traces import following
 from tests.api.workbench import PAGE, Json, Workbench
 
@@ -34,6 +34,34 @@ async def test_a_request_has_one_name_everywhere(api: Workbench, caplog: pytest.
     assert [entry.request for entry in api.audit.entries if entry.action == "session.open"] == [name]
     [line] = [one for one in caplog.records if "POST /v1/sessions:" in one.getMessage()]
     assert line.getMessage().startswith("POST /v1/sessions: 201 (person ")
+
+
+@pytest.mark.parametrize(("status", "knows"), [(200, False), (409, False), (202, True)])
+async def test_what_begins_in_a_request_and_comes_after_it_has_not_its_name(
+    api: Workbench, status: int, *, knows: bool
+) -> None:
+    """Timers and tasks know the context that they began in; one that is accepted (202) goes on with its work."""
+    loop, observer = asyncio.get_running_loop(), api.parts.observer
+    request = Request(observer, name="POST /v1/sessions")
+    with working_on(request):
+        later: asyncio.Future[Request | None] = loop.create_future()
+        loop.call_later(0.05, lambda: later.set_result(current()))
+        observer.ended(request, status)
+        assert current() is request  # its own line in the log has its name still
+    assert (await later is request) is knows
+
+
+async def test_a_login_by_mobile_has_its_requests_name_until_it_is_decided(api: Workbench) -> None:
+    observer = api.parts.observer
+    _, session = await api.logged_in(), next(iter(api.sessions.every()))
+    request = Request(observer, name="POST /v1/sessions", session=session.id)
+    with working_on(request):
+        observer.ended(request, 202)
+        await asyncio.sleep(0)
+        assert current() is request
+        observer.session_closed(session, "logout")
+        await asyncio.sleep(0)
+        assert current() is None
 
 
 async def test_where_the_seconds_of_a_request_went_is_told(api: Workbench) -> None:
