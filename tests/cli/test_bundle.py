@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cardd.cli.bundle import FOLDER
 from tests.cli.station import Station, User, stationed
 from tests.rig.simulator import PIN
+from tests.rig.terminal import Terminal
 
 NAMES = ["versions.json", "doctor.json", "configuration.json", "log.json", "audit.json", "metrics.txt"]
 # in the configuration, in the environment, in what programs ask: each may stand nowhere
@@ -174,6 +175,20 @@ def test_without_a_daemon_the_bundle_says_what_it_lacks_and_needs_a_yes(tmp_path
     found = opened(file.read_bytes())
     assert json.loads(found[f"{FOLDER}/audit.json"]) == {"error": "daemon.unreachable"}
     assert json.loads(found[f"{FOLDER}/versions.json"])["cardd"]
+
+
+def test_what_is_interrupted_before_its_yes_leaves_nothing(tmp_path: Path) -> None:
+    user = User(tmp_path)
+    (tmp_path / "empty.toml").write_text("")
+    where = ("--socket", str(tmp_path / "none.sock"), "--config", str(tmp_path / "empty.toml"))
+    with Terminal(
+        user.command("bundle", str(tmp_path / "one.zip"), *where), user.environment, watched=True
+    ) as terminal:
+        terminal.wait_for("[y/N]")
+        terminal.type("\x03")
+        terminal.end()
+        assert terminal.process.returncode == 130
+    assert [path.name for path in tmp_path.iterdir() if "zip" in path.name] == []
 
 
 def test_where_the_configuration_cannot_tell_the_key_nothing_is_written_unasked(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -92,15 +92,19 @@ async def test_one_that_hangs_or_breaks_keeps_no_other_from_its_end(tmp_path: Pa
     never.set()
 
 
-async def test_everything_that_hangs_at_once_takes_less_than_five_seconds(tmp_path: Path) -> None:
-    """pcscd, the daemon's socket and port, and the proxy take connections, and say nothing."""
+async def test_everything_that_hangs_at_once_takes_less_than_five_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pcscd, both D-Buses, the daemon's socket and port, and the proxy take connections, and say nothing."""
     with ExitStack() as silent:
-        for name in ("pcscd.comm", "cardd.sock"):
+        for name in ("pcscd.comm", "cardd.sock", "bus"):
             listener = silent.enter_context(socket.socket(socket.AF_UNIX))
             listener.bind(str(tmp_path / name))
             listener.listen(64)
         ports = [silent.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(2)]
         use_socket(tmp_path / "pcscd.comm")
+        for bus in ("DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"):
+            monkeypatch.setenv(bus, f"unix:path={tmp_path}/bus")
         text = f'[listen]\ntcp = {ports[0]}\nsocket = "{tmp_path}/cardd.sock"\n[network]\nproxy = "http://127.0.0.1:{ports[1]}"\n'
         began = time.monotonic()
         results = await examine(CHECKS, CHECKS, configured(tmp_path, text))
@@ -109,6 +113,35 @@ async def test_everything_that_hangs_at_once_takes_less_than_five_seconds(tmp_pa
     assert (codes["pcscd"], codes["socket"], codes["port"]) == ("pcscd.hangs", "socket.silent", "port.taken")
     assert codes["certificates"] == "skipped.no_pcscd"
     assert sum(result.level is Level.OK for result in results) >= 8
+
+
+async def test_a_pcscd_that_answers_half_a_message_and_then_nothing_is_told_in_time(tmp_path: Path) -> None:
+    ends = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        with connection:
+            if connection.recv(64):
+                connection.sendall(NEWER[:5])
+                ends.wait(LIMIT)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "half.comm"))
+        listener.listen(8)
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        use_socket(tmp_path / "half.comm")
+        began = time.monotonic()
+        found = cause(await examine(CHECKS, ["pcscd_socket", "protocol", "pcscd", "reader", "card"], Surroundings()))
+        assert time.monotonic() - began < LIMIT
+        ends.set()
+        listener.shutdown(socket.SHUT_RDWR)
+    assert found
+    assert found.code == "pcscd.hangs"
 
 
 def told(code: str, *, minor: bool = False, fails: bool = False) -> Check:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import pytest
+
+from tests.cli.breakages import small_disk
 from tests.cli.station import Station, User
 from tests.rig.simulator import PIN
 
@@ -86,6 +90,28 @@ def test_a_recorded_card_is_played_again_and_names_nobody(user: User, station: S
         assert "carte.jsonl" in playing.stderr.read()
     assert kinds == ["cps3", "cps3"]
     station.wait_for_cards(1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can fill a disk")
+def test_a_disk_that_is_full_is_named_and_keeps_whole_lines_or_no_file(user: User) -> None:
+    with small_disk(user.home) as place:
+        (place / "film").write_bytes(bytes(64 * 1024 - 4096))  # one page is left
+        with suppress(OSError):
+            (place / "more").write_bytes(bytes(4096))
+        ran = user.run("trace", "--record", place / "carte.jsonl")
+        assert (ran.status, (place / "carte.jsonl").exists()) == (1, False)
+        assert f"{place}/carte.jsonl" in ran.err
+        (place / "more").unlink()
+        command = user.command("trace", "--record", str(place / "carte.jsonl"))
+        with subprocess.Popen(command, env=user.environment, stdout=-3, stderr=-1, text=True) as process:
+            assert process.stderr
+            assert "Ctrl-C" in process.stderr.readline()
+            user.ok("login")
+            assert process.wait(20) == 1
+            assert f"{place}/carte.jsonl" in process.stderr.read()
+        told = (place / "carte.jsonl").read_text()
+        assert told.endswith("}\n")
+        assert all(json.loads(line) for line in told.splitlines())
 
 
 def test_a_program_is_locked_and_unlocked(user: User) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from io import TextIOWrapper
+from io import FileIO
 from pathlib import Path
 from typing import Self, cast
 
@@ -90,17 +90,31 @@ class _Spent:
 
 
 async def _trace(context: Context) -> int:
-    """Show each step until interrupted, or until the daemon ends. Raises AdministratorRequired for ``--full``."""
+    """Show each step until interrupted, or until the daemon ends.
+
+    Raises AdministratorRequired for ``--full``, and OSError where it cannot be recorded.
+    """
     spent: defaultdict[str, _Spent] = defaultdict(_Spent)
     file = context.arguments.record
-    with _Record(file, is_masked=not context.arguments.full) if file else _NoRecord() as record:
-        async with context.client() as cardd:
-            await until_told(_follow(context, cardd, spent, record))
+    try:
+        with _Record(file, is_masked=not context.arguments.full) if file else _NoRecord() as record:
+            async with context.client() as cardd:
+                await until_told(_follow(context, cardd, spent, record))
+    except _Unwritten as unwritten:
+        raise unwritten.why from None
     if not context.wants_json and spent:
         context.terminal.say(_table(context, spent))
     if file:
         context.terminal.tell([_(RECORDED, context.language, file=str(file))])
     return Exit.OK
+
+
+class _Unwritten(Exception):
+    """Raised where the record cannot go on; ``why`` names the file. An OSError would pass for one of the connection."""
+
+    def __init__(self, why: OSError) -> None:
+        super().__init__(str(why))
+        self.why = why
 
 
 class _NoRecord:
@@ -124,7 +138,8 @@ class _Record(_NoRecord):
 
     def __init__(self, path: Path, *, is_masked: bool) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        self._file: TextIOWrapper = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._file = FileIO(descriptor, "w")
+        self._path, self._whole = path, 0
         self._is_masked = is_masked
         self._numbers: dict[str, str] = {}
         at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -143,8 +158,18 @@ class _Record(_NoRecord):
         return self._numbers.setdefault(str(name), f"{kind} {len(self._numbers) + 1}")
 
     def _line(self, told: Told) -> None:
-        self._file.write(_compact(told) + "\n")
-        self._file.flush()
+        """Write a line whole or not at all; a file without any goes. Raises _Unwritten."""
+        line = (_compact(told) + "\n").encode()
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+            self._whole = self._file.tell()
+        except OSError as fault:
+            self._file.truncate(self._whole)
+            self._file.close()
+            if not self._whole:
+                self._path.unlink(missing_ok=True)
+            raise _Unwritten(OSError(fault.errno, fault.strerror, str(self._path))) from None
 
 
 async def _follow(context: Context, cardd: CarddClient, spent: dict[str, _Spent], record: _NoRecord) -> None:
