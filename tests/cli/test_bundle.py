@@ -26,8 +26,9 @@ NAMES = ["versions.json", "doctor.json", "configuration.json", "log.json", "audi
 # in the configuration, in the environment, in what programs ask: each may stand nowhere
 PLANTED = (
     "DUPONTEL", "PATIENTELLE", "Ordonnancette", "899700218896", "185027512345678", "proxysesame", "clientsesame",
-    "pscsesame", "cabinet-dupontel", "hotesecret",
+    "pscsesame", "cabinet-dupontel", "hotesecret", "f1c0de00-5ab7-4e57-9a9a-0123456789ab", "codesesame", "portesesame",
 )  # fmt: skip
+SUB = PLANTED[-3]  # PSC's name for a person, with which a program names its request
 DAY = timedelta(days=1)
 EXTRA = """
 [support]
@@ -62,6 +63,10 @@ def used(station: Station, user: User) -> None:
     for path, more in (
         ("/v1/DUPONTEL/185027512345678?ins=185027512345678", []),
         ("/v1/sessions", ["-H", "Authorization: Bearer clientsesame", "-H", "X-Request-ID: 185027512345678"]),
+        (
+            "/v1/sessions",
+            ["-d", '{"method": "cpx"}', "-H", "Content-Type: application/json", "-H", f"X-Request-ID: {SUB}"],
+        ),
         ("/v1/sessions", ["-d", '{"method": "PATIENTELLE"}', "-H", "Content-Type: application/json"]),
     ):
         subprocess.run(
@@ -79,6 +84,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Station, Us
     audit = directory / "state" / "audit"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HTTPS_PROXY", "http://DUPONTEL:proxysesame@127.0.0.1:9")
+        patch.setenv("HTTP_PROXY", "http://dupontel:portesesame@hotesecret.example:3128")
+        patch.setenv("CREDENTIALS_DIRECTORY", str(directory))
+        for name in ("psc-client-secret", "network-proxy-password"):
+            (directory / f"cardd.{name}").write_text("codesesame")
         yield from _made(directory, audit, certificate)
 
 
@@ -89,7 +98,8 @@ def _made(directory: Path, audit: Path, certificate: Path) -> Iterator[tuple[Sta
         user = User(home, station.daemon)
         used(station, user)
         there = station.daemon.configuration.read_text() + user.ok("audit", "tail", "--directory", str(audit))
-        assert {word for word in PLANTED if word in there} >= {"Ordonnancette", "DUPONTEL", "pscsesame"}
+        there += user.ok("logs")
+        assert {word for word in PLANTED if word in there} >= {"Ordonnancette", "DUPONTEL", "pscsesame", SUB}
         yield station, user
 
 

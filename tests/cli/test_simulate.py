@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -17,7 +18,8 @@ import pytest
 
 from cardd.formats.cades import prepare_cades
 from cardd.formats.prepared import Signer
-from cardd.model import Algorithm
+from cardd.model import Algorithm, PinStatus
+from cardd.simulator import CardOptions
 from cardd_simulators.cards.profiles import PROFILES
 from cardd_simulators.cards.simulators import ContactlessSimulator, Cps3Simulator, Cps4Simulator
 from cardd_simulators.cards.store import Store
@@ -26,7 +28,8 @@ from tests.rig.daemon import DaemonProcess
 from tests.rig.lps import UnixConnection
 from tests.rig.pcscd import Pcscd
 from tests.rig.pens import Pen, der
-from tests.rig.simulator import wait_for_card
+from tests.rig.simulator import STATE, wait_for_card
+from tests.simulator.test_replay import recorded
 
 
 @pytest.fixture
@@ -123,6 +126,27 @@ def test_the_daemon_simulates_a_card_without_any_reader(tmp_path: Path) -> None:
         assert (found["chain"]["trusted"], found["signer"]["is_test"]) == (True, True)
     finally:
         assert daemon.stop() == 0
+
+
+def test_the_daemon_plays_a_recorded_card_without_any_reader(tmp_path: Path) -> None:
+    """An authorised person's (CPA), whose card nobody here has: it tells what the card did, and not whose it is."""
+    card = Cps3Simulator().card(CardOptions(profile="agent", state=STATE))
+    file = tmp_path / "carte.jsonl"
+    before, text = asyncio.run(recorded(card, file))
+    nowhere = {"PCSCLITE_CSOCK_NAME": str(tmp_path / "none"), "XDG_CACHE_HOME": str(tmp_path)}
+    wanted = ("--simulate", f"replay:{file}")
+    daemon = DaemonProcess(tmp_path, arguments=wanted, environment=nowhere, is_read=False)
+    daemon.start()
+    try:
+        [played] = User(tmp_path, daemon).run("pin", "status", "--json").rows("cards")
+        assert (played["kind"], played["pin"]) == (
+            "cps3",
+            {"state": "ready", "tries_left": 3, "minimum": 4, "maximum": 4},
+        )
+    finally:
+        assert daemon.stop() == 0
+    assert PinStatus(3) in before.told
+    assert "CPAT0001" not in text
 
 
 def test_the_daemon_names_what_it_cannot_simulate(tmp_path: Path) -> None:

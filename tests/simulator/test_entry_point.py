@@ -34,7 +34,7 @@ OTHERS: dict[str, tuple[CardSimulator, str]] = {
 
 def test_a_simulator_offers_five_holders(simulator: CardSimulator) -> None:
     assert simulator.name == "cps3"
-    assert simulator.profiles == ("medecin", "pharmacien", "infirmier", "interne", "secretaire")
+    assert simulator.profiles == ("medecin", "pharmacien", "infirmier", "interne", "secretaire", "agent")
 
 
 def test_a_simulator_says_what_it_is_in_both_languages(simulator: CardSimulator) -> None:

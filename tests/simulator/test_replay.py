@@ -38,6 +38,7 @@ OPTIONS = CardOptions(state=STATE)
 EVERY = {
     "cps3": (Cps3Simulator(), OPTIONS),
     "cps3 of an assistant (CPE)": (Cps3Simulator(), replace(OPTIONS, profile="secretaire")),
+    "cps3 of an authorised person (CPA)": (Cps3Simulator(), replace(OPTIONS, profile="agent")),
     "cps3 in training (CPF)": (Cps3Simulator(), replace(OPTIONS, profile="interne")),
     "cps3 without short identifiers": (Cps3Simulator(), replace(OPTIONS, variants=("no-short-ids",))),
     "cps3-contactless": (ContactlessSimulator(), OPTIONS),

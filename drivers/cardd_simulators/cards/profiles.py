@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CPS, CPF, CPE = 0, 1, 2  # table G02, card types
+CPS, CPF, CPE, CPA = 0, 1, 2, 3  # table G02, card types
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,17 @@ PROFILES = {
             profession=None,
             specialty=None,
             activities=(Activity("CABINET SIMULATION", "499000000010001", "SA07"),),
+        ),
+        Profile(
+            name="agent",
+            given_name="EDEN",
+            family_name="SIMULATION-AGENT",
+            national_id="500000000000002/CPAT0001",
+            card_type=CPA,
+            title=None,
+            profession=None,
+            specialty=None,
+            activities=(Activity("SERVICE SIMULATION", "499000000020001", "SA07"),),
         ),
     )
 }
