@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox first-day demo demo-web test trial attack faults coverage check texts screenshots man packages deb deb-test bench bench-peers soak fuzz lock clean
+.PHONY: help setup sandbox first-day demo demo-web test trial attack faults coverage check texts screenshots man packages deb deb-test bench bench-peers flames soak fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -87,6 +87,10 @@ bench: setup ## what cardd costs, against its targets and its peers; writes benc
 
 bench-peers: ## install what `make bench` compares with where it is there: AusweisApp, GnuPG's scdaemon
 	@.make/setup.sh peers
+
+flames: ## flame graphs of a signature and of the start, into docs/images
+	@.make/setup.sh flames
+	@$(RUN) tests.bench.flames docs/images
 
 soak: setup ## mixed load with cards that come and go, 10 minutes or MINUTES=60: what the daemon holds stays flat
 	@$(RUN) tests.soak $(MINUTES)

@@ -4,7 +4,7 @@
 #   build.lock     what builds cardd and the packages that come as source
 #   runtime.lock   what an installed cardd needs
 #   dev.lock       all of the above and the tools of this repository: what `make setup` installs
-#   fuzz.lock, mutants.lock   what these two targets need besides, and nothing else does
+#   flames.lock, fuzz.lock, mutants.lock   what these targets need besides, and nothing else does
 #
 # Every file of every version is hashed, so one lock serves all machines; no index is named, so a mirror serves too.
 # The oldest supported Python resolves, because older Pythons need more packages, never fewer.
@@ -41,7 +41,7 @@ lock build
 lock runtime
 { wanted project dependencies; wanted dependency-groups dev; cat "$work/build.in"; echo "-c $work/runtime.lock"; echo "-c $work/build.lock"; } > "$work/dev.in"
 lock dev
-for target in fuzz mutants; do
+for target in flames fuzz mutants; do
     { wanted dependency-groups $target; echo "-c $work/dev.lock"; } > "$work/$target.in"
     lock $target
 done

@@ -198,5 +198,5 @@ install_node_packages tests/rig/judges
 install_node_packages docs/sdk/typescript
 install_promtool
 case $what in
-    fuzz | mutants) install_for_target "$what" ;;
+    flames | fuzz | mutants) install_for_target "$what" ;;
 esac

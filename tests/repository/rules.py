@@ -75,6 +75,7 @@ def locks_match_the_project(files: Files) -> Iterator[str]:
         "build": project["build-system"]["requires"],
         "runtime": runtime,
         "dev": runtime + project["dependency-groups"]["dev"],
+        "flames": project["dependency-groups"]["flames"],
         "fuzz": project["dependency-groups"]["fuzz"],
         "mutants": project["dependency-groups"]["mutants"],
     }
