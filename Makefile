@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox first-day demo demo-web test trial attack faults coverage check texts screenshots man packages deb deb-test bench bench-peers flames soak fuzz lock clean
+.PHONY: help setup sandbox first-day demo demo-web test trial attack faults coverage check texts screenshots man packages deb deb-test bench bench-peers figures flames soak fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -92,6 +92,11 @@ flames: ## flame graphs of a signature and of the start, into docs/images
 	@.make/setup.sh flames
 	@$(RUN) tests.bench.flames docs/images
 
+figures: flames ## the figures of docs/performance.md: bench, soak and flame graphs on a machine that does nothing else
+	-@$(RUN) tests.bench
+	-@$(RUN) tests.soak $(MINUTES)
+	@$(RUN) tests.bench.page docs/performance.md
+
 soak: setup ## mixed load with cards that come and go, 10 minutes or MINUTES=60: what the daemon holds stays flat
 	@$(RUN) tests.soak $(MINUTES)
 
@@ -103,5 +108,5 @@ lock: ## choose today's versions of all Python packages
 	@.make/lock.sh
 
 clean: ## remove what the targets made, .venv included
-	rm -rf .venv build dist bench.json .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist bench.json soak.json .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

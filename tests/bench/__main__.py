@@ -43,7 +43,7 @@ def main(wanted: list[str]) -> int:
     if unknown:
         print(f"no such group: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}", file=sys.stderr)
         return 2
-    measures: list[Measure] = []
+    measures: dict[str, list[Measure]] = {}
     with tempfile.TemporaryDirectory(prefix="cardd-bench-") as directory:
         floor = Floor(Path(directory))
         for name in wanted or GROUPS:
@@ -51,12 +51,12 @@ def main(wanted: list[str]) -> int:
             print(f"{name} …", file=sys.stderr, flush=True)
             place = Path(directory) / name
             place.mkdir()
-            measures += GROUPS[name](place)
+            measures[name] = list(GROUPS[name](place))
         floor.look()
-        measures += floor.measures()
+        measures["the machine alone"] = list(floor.measures())
     print(table(measures))
     write(measures, RESULT)
-    return 0 if all(measure.met for measure in measures) else 1
+    return 0 if all(measure.met for group in measures.values() for measure in group) else 1
 
 
 def _apdus(directory: Path) -> Iterator[Measure]:

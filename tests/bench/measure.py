@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,19 @@ class Measure:
         if self._missed_by <= 0:
             return "" if self.target is None else "ok"
         return "in the noise" if self.met else "MISSED"
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str, str]:
+        """The line of the table."""
+        sign = ">=" if self.at_least else "<="
+        return (
+            self.name,
+            f"{self.value:.4g} {self.unit}".rstrip(),
+            " / ".join(f"{value:.4g}" for value in self.tail) if self.tail else "",
+            f"{self.noise:.2g}" if self.noise else "",
+            "" if self.target is None else f"{sign} {self.target:g} {self.unit}",
+            self.verdict,
+        )
 
     @property
     def _missed_by(self) -> float:
@@ -99,26 +112,24 @@ def p50(samples: Sequence[float]) -> float:
     return statistics.median(samples)
 
 
-def table(measures: Sequence[Measure]) -> str:
-    """The figures as aligned lines."""
+def table(groups: Mapping[str, Sequence[Measure]]) -> str:
+    """The figures as aligned lines, group by group."""
     rows = [("what", "value", "p95 / p99", "noise", "target", "")]
-    for measure in measures:
-        target = (
-            "" if measure.target is None else f"{'>=' if measure.at_least else '<='} {measure.target:g} {measure.unit}"
-        )
-        tail = " / ".join(f"{value:.4g}" for value in measure.tail) if measure.tail else ""
-        noise = f"{measure.noise:.2g}" if measure.noise else ""
-        value = f"{measure.value:.4g} {measure.unit}"
-        rows.append((measure.name, value, tail, noise, target, measure.verdict))
+    for group, measures in groups.items():
+        rows += [("", "", "", "", "", ""), (f"{group}:", "", "", "", "", "")]
+        rows += [measure.cells for measure in measures]
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def write(measures: Sequence[Measure], path: Path) -> None:
-    """``bench.json``: a list of name, value, unit, target, noise, tail, met."""
-    path.write_text(json.dumps([_plain(measure) for measure in measures], indent=1) + "\n")
+def write(groups: Mapping[str, Sequence[Measure]], path: Path) -> None:
+    """``bench.json``: a list of group, name, value, unit, target, noise, tail, met, and the cells of the table."""
+    plain = [_plain(group, measure) for group, measures in groups.items() for measure in measures]
+    path.write_text(json.dumps(plain, indent=1) + "\n")
 
 
-def _plain(measure: Measure) -> dict[str, object]:
-    """What is written of one; whether the target is the most or the least, its name says."""
-    return {name: value for name, value in asdict(measure).items() if name != "at_least"} | {"met": measure.met}
+def _plain(group: str, measure: Measure) -> dict[str, object]:
+    """What is written of one; whether the target is the most or the least, its cell says."""
+    own = {name: value for name, value in asdict(measure).items() if name != "at_least"}
+    return {"group": group, **own, "met": measure.met, "cells": measure.cells}

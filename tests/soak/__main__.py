@@ -5,6 +5,7 @@ Exit status 0 only where all of it did, and every answer was one that was to be 
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from tests.rig.page_keys import BrowserKey, consents
 from tests.soak.load import OTHER_SLOT, RAW, Load
 from tests.soak.samples import WARM, Answers, Samples
 
+RESULT = Path("soak.json")
 LOOKS = 120
 SHORTEST = 0.5  # seconds between two looks
 UNEXPECTED_MAX = 10  # that are told
@@ -48,11 +50,13 @@ def main() -> int:
     for kind, count in sorted(answers.counts.items()):
         print(f"{count:>9}  {kind}")
     print(f"\nafter the first {100 * WARM:.0f} % of {minutes:g} min, slots 0 and {OTHER_SLOT}:")
-    flat = True
+    flat, seen = True, []
     for quantity, before, after, is_flat in samples.verdicts():
         flat &= is_flat
         verdict = "flat" if is_flat else "GROWS"
         print(f"{quantity.name:<22} {before:>8.1f} to {after:>8.1f} {quantity.unit:<3} {verdict}")
+        seen.append((quantity.name, f"{before:.1f} {quantity.unit}", f"{after:.1f} {quantity.unit}", verdict))
+    RESULT.write_text(json.dumps({"minutes": minutes, "answers": answers.counts, "flat": seen}, indent=1) + "\n")
     print(f"answers that nobody expected: {len(answers.unexpected)}")
     for told in answers.unexpected[:UNEXPECTED_MAX]:
         print(f"  {told}")
