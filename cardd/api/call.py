@@ -335,6 +335,28 @@ def invite(http: web.BaseRequest) -> None:
         http.transport.write(CONTINUE)
 
 
+async def websocket(call: Call, message_max: int, goodbye: float) -> web.WebSocketResponse:
+    """Return the WebSocket that a request asks for, open; the other end has ``goodbye`` seconds to close it.
+
+    Raises InvalidRequest for what asks for none, or wrongly.
+    """
+    headers = call.http.headers
+    if headers.get("Upgrade", "").strip().lower() != "websocket":
+        raise InvalidRequest(where="Upgrade", why="expected", expected="websocket")
+    socket = web.WebSocketResponse(compress=False, max_msg_size=message_max, timeout=goodbye)
+    # aiohttp writes subprotocols that it does not know to its log, where a client's secret might be one; and what it
+    # repeats of a header may be no text
+    try:
+        is_one = "Sec-WebSocket-Protocol" not in headers and bool(socket.can_prepare(call.http))
+    except UnicodeEncodeError:
+        is_one = False
+    if not is_one:
+        raise InvalidRequest(where="Upgrade", why="handshake")
+    socket.headers.update(call.headers)
+    await socket.prepare(call.http)
+    return socket
+
+
 async def next_piece(http: web.BaseRequest, patience: float | None) -> bytes:
     """Return what came next of a body, nothing at its end.
 

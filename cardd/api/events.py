@@ -16,11 +16,11 @@ from aiohttp import WSMsgType, web
 from msgspec import to_builtins
 from msgspec.json import encode
 
-from cardd.api.call import Call
+from cardd.api.call import Call, websocket
 from cardd.api.cards import card_answers, reader_answers
 from cardd.api.schemas.workstation import Hello, Told
 from cardd.core.events import Subscription
-from cardd.errors import InvalidRequest, PcscUnavailable, ReaderNotYours, TooManyRequests
+from cardd.errors import PcscUnavailable, ReaderNotYours, TooManyRequests
 from cardd.model import Event
 from cardd.request import current
 
@@ -35,11 +35,8 @@ Send = Callable[[int, Event], Awaitable[None]]
 async def listen(call: Call) -> web.StreamResponse:
     """Send events until either side leaves. Raises TooManyRequests."""
     ensure_room(call)
-    upgrade = call.http.headers.get("Upgrade")
-    if upgrade is None:
+    if "Upgrade" not in call.http.headers:
         return await server_sent(call, lambda: _subscribe(call))
-    if upgrade.strip().lower() != "websocket":
-        raise InvalidRequest(where="Upgrade", why="expected", expected="websocket")
     return await _websocket(call)
 
 
@@ -51,12 +48,7 @@ def ensure_room(call: Call) -> None:
 
 
 async def _websocket(call: Call) -> web.StreamResponse:
-    socket = web.WebSocketResponse(compress=False, max_msg_size=MESSAGE_MAX, timeout=GOODBYE)
-    # aiohttp writes subprotocols that it does not know to its log: a client's secret might be one
-    if not socket.can_prepare(call.http) or "Sec-WebSocket-Protocol" in call.http.headers:
-        raise InvalidRequest(where="Upgrade", why="handshake")
-    socket.headers.update(call.headers)
-    await socket.prepare(call.http)
+    socket = await websocket(call, MESSAGE_MAX, GOODBYE)
 
     async def send(_number: int, event: Event) -> None:
         await socket.send_str(encode(Told(event.type, event.data)).decode())

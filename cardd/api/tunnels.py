@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from aiohttp import WSMsgType, web
 from msgspec.json import Encoder
 
-from cardd.api.call import Call
+from cardd.api.call import Call, websocket
 from cardd.api.problems import problem
 from cardd.config import Upstream
-from cardd.errors import CarddError, InvalidRequest
+from cardd.errors import CarddError
 from cardd.request import current
 from cardd.worker import until_one_ends
 
@@ -37,14 +37,7 @@ _encoder = Encoder()
 async def dig(call: Call) -> web.StreamResponse:
     """Carry bytes both ways until either side leaves, or the session is locked or ends."""
     upstream = call.parts.relay.upstreams.named(call.path["name"], "tls")
-    if call.http.headers.get("Upgrade", "").strip().lower() != "websocket":
-        raise InvalidRequest(where="Upgrade", why="expected", expected="websocket")
-    socket = web.WebSocketResponse(compress=False, max_msg_size=MESSAGE_MAX, timeout=GOODBYE)
-    # aiohttp writes subprotocols that it does not know to its log: a client's secret might be one
-    if not socket.can_prepare(call.http) or "Sec-WebSocket-Protocol" in call.http.headers:
-        raise InvalidRequest(where="Upgrade", why="handshake")
-    socket.headers.update(call.headers)
-    await socket.prepare(call.http)
+    socket = await websocket(call, MESSAGE_MAX, GOODBYE)
     if request := current():
         request.lasts = True
     error = await _carried(call, upstream, socket)

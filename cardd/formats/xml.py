@@ -120,8 +120,9 @@ def canonical(element: Element, algorithm: str = EXCLUSIVE, prefixes: tuple[str,
     if algorithm in INCLUSIVE:
         if _inherits(element):
             raise DocumentUnsupported(format="XML", what="xml:")
-        # lxml would forget the namespaces that are declared above: written and read again, they stand on the element
-        element = etree.fromstring(etree.tostring(element, with_tail=False), _TRUSTED)
+        # lxml would forget the namespaces that are declared above: written and read again, they stand on the element;
+        # as UTF-8, for in ASCII a name with an accent cannot be read again
+        element = etree.fromstring(etree.tostring(element, encoding="utf-8", with_tail=False), _TRUSTED)
     return _written(element, algorithm, prefixes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ import aiohttp
 import pytest
 
 from cardd.api.parts import ApiLimits
+from cardd.config import Config, Upstream
 from cardd.model import Event
 from tests.api.requests import UPGRADE, request, status_of
 from tests.api.workbench import DEVELOPMENT_PAGE, PAGE, PAGE_WITH_PORT, Json, Via, Workbench
@@ -216,6 +218,29 @@ async def test_a_websocket_wants_a_client_a_handshake_and_no_subprotocol(api: Wo
         writer.write(request(target, host, *headers))
         assert status_of(await reader.readuntil(b"\r\n\r\n")) == status
         writer.close()
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "{session}/tunnels/mail"])
+async def test_a_handshake_of_any_bytes_is_refused_and_nothing_of_it_is_logged(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    mail = Upstream(name="mail", url="tls://mail.example:993", kind="tls")
+    api = await started(Workbench(tmp_path, config=Config(upstreams={"mail": mail})))
+    secret = await api.pair()
+    session, token = await api.login(secret)
+    bearer = f"Authorization: Bearer {token if 'session' in path else secret}"
+    head = f"GET {path.format(session=session)} HTTP/1.1\r\nHost: localhost\r\n{bearer}\r\n".encode()
+    for more in (
+        b"Connection: Upgrade\x8d\r\nUpgrade: websocket\r\n",
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 1\xff\r\n",
+        "\r\n".join((*UPGRADE, "Sec-WebSocket-Protocol: s3cret", "")).encode(),
+    ):
+        reader, writer = await asyncio.open_unix_connection(api.path)
+        writer.write(head + more + b"\r\n")
+        answer = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        assert status_of(answer) == 422
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_without_reader_service_hello_says_so(api: Workbench) -> None:

@@ -29,6 +29,7 @@ from cardd.formats.options import CertificateProperty, Packaging, XadesOptions
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
 from cardd.formats.xades import prepare_xades
 from cardd.formats.xades_read import verify_xades
+from cardd.formats.xml import C14N, C14N_11
 from cardd.model import Algorithm
 from tests.rig.others import xmlsec_part
 from tests.rig.pens import Pen, SmallAuthority
@@ -116,6 +117,13 @@ def test_a_part_is_told_to_be_a_part(card: Pen, tmp_path: Path) -> None:
     assert (found.intact, found.scope) == (True, Scope.PART)
     assert found.digest == sha256(b'<part Id="p">10</part>').digest()
     assert found.signed_at is None
+
+
+@pytest.mark.parametrize("form", [C14N, C14N_11, EXCLUSIVE])
+def test_names_with_accents_are_signed_in_every_canonical_form(card: Pen, tmp_path: Path, form: str) -> None:
+    document = '<order><part Id="p"><médicament dosé="10 µg">é</médicament></part>@</order>'.encode()
+    found = look(xmlsec_part(card, tmp_path, document, "#p", form=form))
+    assert (found.intact, found.scope) == (True, Scope.PART)
 
 
 def test_a_signed_part_that_was_wrapped_stays_a_part_whatever_is_around_it(card: Pen, tmp_path: Path) -> None:

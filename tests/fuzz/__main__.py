@@ -22,7 +22,7 @@ from tests.fuzz.parser import parsers
 from tests.repository.rules import ROOT
 
 BUILD = ROOT / "build" / "fuzz"
-STARTING = 120  # seconds that a process may take besides its time, on a slow machine
+STARTING = 300  # seconds that a process may take besides its time, on a slow machine
 RUNS = re.compile(rb"stat::number_of_executed_units: (\d+)")
 
 

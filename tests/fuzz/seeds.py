@@ -3,21 +3,78 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from io import BufferedRandom, BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from asn1crypto import pem, tsp
+from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import msgpack
+from PIL import Image
 
+from cardd.formats.cades import prepare_cades
+from cardd.formats.document import new_document
+from cardd.formats.jws import prepare_jws
+from cardd.formats.options import (
+    JwsOptions,
+    Packaging,
+    PadesOptions,
+    Serialization,
+    SetDocument,
+    SubmissionSetOptions,
+    XadesOptions,
+)
+from cardd.formats.pades import prepare_pades
+from cardd.formats.pdf.host import SharedFile, _answered
+from cardd.formats.pdf.process import PdfProcess
+from cardd.formats.pdf.wire import Asked, List, Place, Told
+from cardd.formats.submission_set import prepare_submission_set
+from cardd.formats.xades import prepare_xades
+from cardd.model import Algorithm, Identity, Message
+from cardd.oidc.logout import EVENT
+from cardd.tlv import encode
 from cardd_drivers.pkcs11 import wire as module
 from cardd_simulators.cards.behaviour import USUAL
 from cardd_simulators.cards.contents import CardContents
 from cardd_simulators.cards.files import File, Folder
 from tests.fuzz.corpus import seed
+from tests.fuzz.documents import ASKED, COVERED, MATERIAL, _file
 from tests.fuzz.programs import ADDRESS, BODIES, CHALLENGE, PAGE
+from tests.fuzz.providers import CLIENT, DISCOVERED, ISSUER, JWK, NOW, _json, signed
 from tests.p11.handshakes import transcript
+from tests.rig.oidc.people import person, person_of_2026
 from tests.rig.page_keys import BrowserKey
+from tests.rig.pdf import pdf
+from tests.rig.pens import SmallAuthority, der, finished
+from tests.rig.revoking import ocsp_answer, revocation_list
 from tests.rig.simulator import PIN, issue
+from tests.rig.tsa import OpensslTsa
 
+ORDER = b'<order xmlns="urn:x" Id="o"><!-- SIMULATION --><amount>10</amount><to>A</to></order>'
+CONFIGURATION = b"""
+[listen]
+tcp = 17463
+max_body = "16 MiB"
+[session]
+idle = "30 min"
+pin = "ask"
+[web]
+allowed_origins = ["https://webps.example"]
+[upstreams.dmp]
+url = "https://dmp.example"
+paths = ["/lps"]
+[network]
+proxy = "http://proxy.example:3128"
+[psc]
+mode = "proxy"
+proxy = "https://psc.example"
+client_id = "simulation"
+"""
 Seeds = dict[str, dict[str, bytes]]
 FILES = {
     0xD003: "serial",
@@ -94,9 +151,16 @@ def programs() -> Seeds:
         "lent_reader": {
             str(number): bytes((number,)) + said
             for number, said in enumerate(
-                (b'{"readers": ["Lecteur A"]}\n', b'{"states": [["Lecteur A", 34, "3B00"]]}\n', b'{"states": null}\n',
-                 b'{"handle": 1, "protocol": 0}\n', b'{"protocol": 1}\n', b"{}\n\x3b\x00", b"{}\n\x90\x00",
-                 b'{"error": "80100069"}\n')
+                (
+                    b'{"readers": ["Lecteur A"]}\n',
+                    b'{"states": [["Lecteur A", 34, "3B00"]]}\n',
+                    b'{"states": null}\n',
+                    b'{"handle": 1, "protocol": 0}\n',
+                    b'{"protocol": 1}\n',
+                    b"{}\n\x3b\x00",
+                    b"{}\n\x90\x00",
+                    b'{"error": "80100069"}\n',
+                )
             )
         },
         "module": {
@@ -114,7 +178,7 @@ def programs() -> Seeds:
                 module.Sign(slot=1, key=b"1", algorithm="RS256", digest=bytes(32)),
             )
         },
-    }  # fmt: skip
+    }
 
 
 _CERTIFICATE = module.TokenCertificate(b"1", "SIMULATION", b"0")
@@ -141,9 +205,16 @@ def _requests() -> Iterator[tuple[str, bytes]]:
 def _bodies() -> dict[str, bytes]:
     """Of the calls that have most in their bodies, as a program sends them."""
     told = {
-        "name": "SIMULATION", "vendor": "SIMULATION", "software_id": "lps", "method": "cpx", "format": "raw",
-        "algorithm": "RS256", "digest": "A" * 43 + "=", "document_name": "SIMULATION", "nonce": "A" * 44,
-    }  # fmt: skip
+        "name": "SIMULATION",
+        "vendor": "SIMULATION",
+        "software_id": "lps",
+        "method": "cpx",
+        "format": "raw",
+        "algorithm": "RS256",
+        "digest": "A" * 43 + "=",
+        "document_name": "SIMULATION",
+        "nonce": "A" * 44,
+    }
     return {
         f"full {number}": bytes((number,))
         + json.dumps({name: told[name] for name in shape.types[0].__struct_fields__ if name in told}).encode()
@@ -151,13 +222,196 @@ def _bodies() -> dict[str, bytes]:
     }
 
 
-GROUPS: dict[str, Callable[[], Seeds]] = {"cards": cards, "programs": programs}
+def documents() -> Seeds:
+    """Of an authority that is made for them, with all of their material anew: each form, signed."""
+    begun = datetime.now(UTC)
+    root = SmallAuthority("AC SIMULATION", key=ec.derive_private_key(0xA, ec.SECP256R1()))
+    root.ocsp, root.lists = ["http://ac.example/ocsp"], ["http://ac.example/crl"]
+    pen = root.pen(ec.derive_private_key(0xB, ec.SECP256R1()), Algorithm.ES256)
+    signer = pen.signer.certificate
+    MATERIAL.write_bytes(pem.armor("CERTIFICATE", der(root.certificate)) + pem.armor("CERTIFICATE", signer))
+    who = Identity("899700218896", "SIMULATION", "CAMILLE")
+    with TemporaryDirectory() as directory:
+        tsa = OpensslTsa(Path(directory), root)
+        request = {"version": "v1", "nonce": ASKED.nonce, "cert_req": True, "message_imprint": _imprint(ASKED.digest)}
+        stamped, token = tsa.answer(tsp.TimeStampReq(request).dump()), tsa.token(COVERED)
+        refused = bytes(tsp.PKIStatusInfo({"status": "rejection"}).dump())
+        plain = pen.write(prepare_cades(BytesIO(COVERED), pen.signer, begun))
+        prepared = prepare_cades(BytesIO(COVERED), pen.signer, begun)
+        value = pen.sign(prepared.message)
+        with_time = finished(prepared, value, tsa.token(prepared.stamped(value)))
+        process = PdfProcess()
+        signed_pdf = pen.write(
+            prepare_pades(new_document(pdf()), pen.signer, begun, PadesOptions(), process=process, who=who)
+        )
+        process.close()
+    xades = {
+        str(packaging): pen.write(prepare_xades(BytesIO(ORDER), pen.signer, begun, XadesOptions(packaging)))
+        for packaging in (Packaging.ENVELOPED, Packaging.ENVELOPING)
+    }
+    jws = {
+        str(kind): pen.write(prepare_jws(BytesIO(COVERED), pen.signer, begun, JwsOptions(kind)))
+        for kind in Serialization
+    }
+    entry = SetDocument("1.2.250.1.99999.1", BytesIO(COVERED))
+    whole = pen.write(prepare_submission_set(SubmissionSetOptions("1.2.250.1.99999.2", (entry,)), pen.signer, begun))
+    raw_value = pen.sign(Message(sha256(COVERED).digest()))
+    picture = BytesIO()
+    Image.new("RGB", (3, 2), (0, 80, 160)).save(picture, "PNG")
+    with _file(signed_pdf) as file:
+        listed = _answered(List(), BufferedRandom(SharedFile(os.dup(file.fileno()))))
+    return {
+        "any": {"pem": pem.armor("CMS", plain), "cms": plain, **jws},
+        "xml": {"plain": ORDER, **xades},
+        "xades": xades,
+        "submission_set": {"": whole},
+        "jws": jws,
+        "cms": {"plain": plain, "stamped": with_time},
+        "raw": {"": bytes((len(raw_value),)) + raw_value + signer},
+        "timestamp": {"": token},
+        "timestamp_answer": {"granted": stamped, "refused": encode(0x30, refused)},
+        "signer": {"": signer},
+        "ocsp": {"": ocsp_answer(root, signer)},
+        "revocation_list": {"none": revocation_list(root), "revoked": revocation_list(root, {signer: begun})},
+        "pdf": {"plain": pdf(), "signed": signed_pdf},
+        "pdf_to_sign": {"plain": pdf(), "signed": signed_pdf},
+        "pdf_picture": {"png": picture.getvalue()},
+        "pdf_process": {"": msgpack.encode(Told(listed, None))},
+        "asked_of_pdf": {"": msgpack.encode(Asked(Place(begun, 4096), None))},
+    }
+
+
+def _imprint(digest: bytes) -> dict[str, object]:
+    return {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": digest}
+
+
+def files() -> Seeds:
+    """Files of a careful administrator, and of cardd itself."""
+    lines = (
+        {"format": "cardd-trace", "version": 1},
+        {"type": "card", "reader": "A", "atr": "3B8F80010031B86404B0ECC1739401808290000E"},
+        {
+            "type": "exchange",
+            "reader": "A",
+            "protocol": "T1",
+            "header": "00A40400",
+            "data": "A000",
+            "sent": 2,
+            "answer": "6F00",
+            "status": "9000",
+        },
+        {"type": "exchange", "reader": "A", "header": "00B00000", "sent": 0, "answer": "5A0A80", "status": "9000"},
+        {
+            "type": "exchange",
+            "reader": "A",
+            "header": "00200001",
+            "secret": True,
+            "sent": 4,
+            "received": 0,
+            "status": "63C2",
+        },
+    )
+    key = {
+        "id": "A",
+        "rights": ["sign"],
+        "since": "2026-12-01T00:00:00Z",
+        "until": "2027-12-01T00:00:00Z",
+        "used": "2026-12-01",
+    }
+    states = (
+        {
+            "format": 2,
+            "programs": [
+                {
+                    "id": "1",
+                    "name": "SIMULATION",
+                    "vendor": "",
+                    "software_id": "",
+                    "uid": 1,
+                    "secret": "a",
+                    "paired_at": "2026-12-01",
+                }
+            ],
+            "origins": [{"origin": "https://webps.example", "uid": 1, "allowed_at": "2026-12-01", "keys": [key]}],
+        },
+        {"format": 1, "programs": []},
+        {"format": 1, "settings": {"listen.tcp": "a"}},
+        {"format": 1, "key": "00" * 32},
+        {"format": 1},
+        {"format": 1, "entries": {}},
+        {"format": 1, "entries": {"1234": "2026-12-01T00:00:00Z"}},
+        {"programs": [], "origins": [{"origin": "https://webps.example", "uid": 1, "allowed_at": "2026-12-01"}]},
+    )
+    return {
+        "configuration": {"all": CONFIGURATION, "none": b""},
+        "state": {
+            str(number): bytes((number % 7,)) + json.dumps(state).encode() for number, state in enumerate(states)
+        },
+        "recording": {"": b"\n".join(json.dumps(line).encode() for line in lines)},
+        "authorities": {"": MATERIAL.read_bytes()},
+        "heads": {"": b"2026-12-01T00:00:00Z cardd: audit head 12 " + b"ab" * 32 + b"\n"},
+    }
+
+
+def providers() -> Seeds:
+    """Answers of a right provider."""
+    people = {"2023": person("899700218896", "ALICE"), "2026": person_of_2026("899700218896", "ALICE")}
+    now = int(NOW.timestamp())
+    header = b'{"alg": "ES256", "kid": "1"}'
+    told = {
+        "iss": ISSUER,
+        "aud": CLIENT,
+        "exp": now + 300,
+        "iat": now,
+        "nonce": "n",
+        "sub": "s",
+        "auth_time": now,
+        "acr": "eidas1",
+    }
+    ended = {"iss": ISSUER, "aud": CLIENT, "iat": now, "jti": "1", "sid": "s", "events": {EVENT: {}}}
+    tokens = {"access_token": "a", "token_type": "Bearer", "expires_in": 300, "refresh_token": "r", "id_token": "i.i.i"}
+    refused = {"error": "invalid_grant", "error_description": "SIMULATION"}
+    return {
+        "discovery": {"": _json(DISCOVERED)},
+        "tokens": {"right": b"\0" + _json(tokens), "refused": b"\1" + _json(refused)},
+        "push": {
+            "right": b"\0" + _json({"auth_req_id": "a", "expires_in": 120, "interval": 5}),
+            "no": b"\1" + _json(refused),
+        },
+        "keys": {"": _json({"keys": [JWK]})},
+        "token": {"": signed(header, b"{}").encode()},
+        "id_token": {"": header + b"\n" + _json(told)},
+        "logout": {"": header + b"\n" + _json(ended)},
+        "userinfo": {name: _json(claims) for name, claims in people.items()},
+        "editor": {
+            "right": b"\0" + _json({"proxy_session_id": "a"}) + b"\n" + _json(people["2026"]),
+            "no": b"\2" + _json({"message": "access_denied"}),
+        },
+        "http": {
+            "length": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: Tue, 01 Dec 2026 00:00:00 GMT\r\n\r\nok",
+            "chunks": b"HTTP/1.1 429 Busy\r\nRetry-After: 5\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        },
+        "tunnel": {"right": b"HTTP/1.1 200 OK\r\n\r\n", "no": b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"},
+        "starttls": {
+            "imap": b"\1* OK ready\r\n* CAPABILITY\r\na OK go\r\n",
+            "smtp": b"\0220 ready\r\n250-SIMULATION\r\n250 STARTTLS\r\n220 go\r\n",
+        },
+    }
+
+
+GROUPS: dict[str, Callable[[], Seeds]] = {
+    "cards": cards,
+    "programs": programs,
+    "documents": documents,
+    "files": files,
+    "providers": providers,
+}
 
 
 def main() -> None:
-    """Write the seeds."""
-    for group, made in GROUPS.items():
-        for name, inputs in made().items():
+    """Write the seeds of the groups that the command line names, all by default."""
+    for group in sys.argv[1:] or GROUPS:
+        for name, inputs in GROUPS[group]().items():
             seed(f"{group}.{name}", inputs)
 
 

@@ -32,10 +32,12 @@ def key_and_certificate(pen: Pen, path: Path) -> Path:
     return path
 
 
-def xmlsec_part(pen: Pen, directory: Path, document: bytes, uri: str, *, transforms: tuple[str, ...] = ()) -> bytes:
+def xmlsec_part(
+    pen: Pen, directory: Path, document: bytes, uri: str, *, transforms: tuple[str, ...] = (), form: str = EXCLUSIVE
+) -> bytes:
     """A plain XML signature that xmlsec1 makes in the document, at the mark ``@``, of what the reference finds."""
     kind = "ecdsa" if pen.signer.algorithm.startswith("ES") else "rsa"
-    listed = "".join(f'<Transform Algorithm="{name}"/>' for name in (*transforms, EXCLUSIVE))
+    listed = "".join(f'<Transform Algorithm="{name}"/>' for name in (*transforms, form))
     template = (
         f'<Signature xmlns="{DS}"><SignedInfo><CanonicalizationMethod Algorithm="{EXCLUSIVE}"/>'
         f'<SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#{kind}-sha256"/>'
