@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 from cardd.config import Config
 from cardd.config.loading import load
@@ -173,6 +178,31 @@ def test_config_check_tells_an_address_that_is_none_in_a_sentence(stranger: User
     file.write_text('[timestamp]\nurl = "ftp://x"\n')
     ran = stranger.run("config", "check", "--config", file)
     assert f"{file}: timestamp.url: not an http or https address (https://host[:port][/path])" in ran.err
+
+
+# on an /etc of its own, with the service's user
+AS_THE_SERVICE = """
+set -e
+mount -t tmpfs none /mnt; mkdir /mnt/e /mnt/w
+mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/e,workdir=/mnt/w /etc
+echo "cardd:x:977:977::/:/usr/sbin/nologin" >> /etc/passwd; echo "cardd:x:977:" >> /etc/group
+rm -rf /etc/cardd; mkdir -p /etc/cardd/cardd.toml.d; chmod 755 /etc/cardd /etc/cardd/cardd.toml.d
+echo "[session]" > /etc/cardd/cardd.toml.d/site.toml
+for mode in 600 644; do
+  chmod $mode /etc/cardd/cardd.toml.d/site.toml
+  "$@" config check 2>&1 || echo "status $?"
+done
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have an /etc of its own")
+def test_config_check_of_root_tells_what_the_service_may_not_read() -> None:
+    command = [sys.executable, "-m", "cardd.cli.cardctl", "--lang", "en"]
+    script = ["unshare", "--mount", "sh", "-c", AS_THE_SERVICE, "sh", *command]
+    ran = subprocess.run(script, capture_output=True, text=True, check=True)
+    refused, _, rest = ran.stdout.partition("status 1\n")
+    assert "/etc/cardd/cardd.toml.d/site.toml: nobody gave the right to read" in refused
+    assert rest == "The configuration is valid.\n"
 
 
 def test_config_show_is_toml_that_means_the_same(stranger: User, tmp_path: Path) -> None:

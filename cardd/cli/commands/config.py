@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from argparse import SUPPRESS
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cardd.cli.command import Command, Context
@@ -13,6 +17,8 @@ from cardd.config.loading import load
 from cardd.config.reference import keys, toml
 from cardd.config.settings import sections_of
 from cardd.i18n import N_, Domain
+
+SERVICE = "cardd"  # the user of cardd.service
 
 _ = Domain("cli")
 
@@ -37,12 +43,38 @@ async def _config(context: Context) -> int:
     if context.arguments.action == "reference":
         context.answer(keys(), _reference(context))
         return Exit.OK
-    config = load(context.arguments.config or context.arguments.path)
-    if context.arguments.action == "check":
-        context.answer({"valid": True}, [_("The configuration is valid.", context.language)])
-    else:
+    file = context.arguments.config or context.arguments.path
+    if context.arguments.action == "show":
+        config = load(file)
         context.answer(_plain(config), _shown(config))
+        return Exit.OK
+    if file is not None or os.geteuid():
+        load(file)
+    else:
+        with _as_the_service():
+            load()
+    context.answer({"valid": True}, [_("The configuration is valid.", context.language)])
     return Exit.OK
+
+
+@contextmanager
+def _as_the_service() -> Iterator[None]:
+    """Read files with the rights of the service, where there is its user: root reads what that one may not."""
+    try:
+        service = pwd.getpwnam(SERVICE)
+    except KeyError:
+        yield
+        return
+    groups = os.getgroups()
+    os.initgroups(SERVICE, service.pw_gid)
+    os.setegid(service.pw_gid)
+    os.seteuid(service.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
 
 
 def _reference(context: Context) -> list[str]:
