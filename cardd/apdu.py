@@ -11,10 +11,10 @@ Source: ISO/IEC 7816-3 section 12 (T=0), ISO/IEC 7816-4 section 5; for what the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from enum import Enum
 
 from cardd.errors import CardGarbled
+from cardd.values import Value, replace
 
 SHORT_MAX = 255
 LE_MAX = 256
@@ -37,8 +37,7 @@ class Protocol(Enum):
     T1 = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Value):
     """One command APDU. ``le`` is the number of bytes expected: None for none, 256 for a short APDU's maximum."""
 
     cla: int
@@ -101,8 +100,7 @@ class Command:
         return replace(self, data=data, le=(int.from_bytes(le, "big") or le_max) if le else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Value):
     """One response: data without its status word, and the status word as a 16-bit number."""
 
     data: bytes

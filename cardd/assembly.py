@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -72,13 +71,13 @@ from cardd.ports import (
 )
 from cardd.relay.relay import ClientCertificates, Relay
 from cardd.relay.vouching import Vouching
+from cardd.values import Value, field, replace
 
 if TYPE_CHECKING:
     from cardd.formats.revocation import Answers, Network
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
+class Outside(Value, kw_only=True):
     """What stands around the parts: of this machine in the daemon, of the test elsewhere.
 
     ``listen`` opens the sockets of the API when the parts start, ``listen_p11`` those of PKCS#11, whose connections
@@ -173,8 +172,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     return parts
 
 
-@dataclass(frozen=True, slots=True)
-class _PdfProcesses:
+class _PdfProcesses(Value):
     """Two of them: anybody may ask for a verification, and whoever signs waits for none."""
 
     signing: PdfProcess
@@ -186,8 +184,7 @@ class _PdfProcesses:
         self.verifying.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Core:
+class _Core(Value):
     """Cards, people and programs, and what brings them together: what every other part asks."""
 
     lifecycle: Lifecycle
@@ -247,8 +244,7 @@ def _core(config: Config, outside: Outside) -> _Core:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Identity:
+class _Identity(Value):
     """How somebody logs in, and what is known of whoever has."""
 
     logins: Logins

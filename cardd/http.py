@@ -13,7 +13,6 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -28,6 +27,7 @@ from cardd.errors import UpstreamError, UpstreamRefusedUs, UpstreamUntrusted
 from cardd.outward import DIRECT, Outward, Proxy, ProxyFault, is_blocked, open_tunnel
 from cardd.request import Where, step
 from cardd.secret import overwrite
+from cardd.values import Value, field
 
 BUFFER = 64 * 1024
 SECONDS_MAX = 86400.0  # of Retry-After
@@ -84,8 +84,7 @@ class HttpFault(Exception):
         return self.why in (Why.NO_NAME, Why.CLOSED, Why.LATE, Why.BLOCKED, Why.PROXY, Why.UNREACHABLE)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Value):
     """Bytes of an answer, seconds for the whole exchange and for its connection, connections at a time."""
 
     size: int = 256 * 1024
@@ -94,8 +93,7 @@ class Limits:
     connections: int = 32
 
 
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
+class HttpAnswer(Value):
     """One answer; ``media_type`` is lower case, without parameters. The body may hold tokens: it is not shown.
 
     ``date`` is when the other side says that it answered; ``retry_after`` the seconds after which it wants to be asked

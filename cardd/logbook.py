@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from cardd.errors import CarddError
 from cardd.model import Plain, shown
 from cardd.request import current
+from cardd.values import Value
 
 LINES_MAX = 500
 LENGTH_MAX = 2000  # characters of a line
@@ -25,8 +25,7 @@ OWN = ("cardd", "cardd_drivers")  # whose sentences are the code's
 LEFT_OUT = "…"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Value):
     """One line; ``masked`` is what may be passed on of it."""
 
     at: datetime

@@ -19,7 +19,6 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -27,6 +26,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from cardd.errors import SecretStoreUnavailable
 from cardd.files import ensure_regular
 from cardd.secret import Secret, overwrite
+from cardd.values import Value, replace
 
 HERE = ("localhost", "127.0.0.1", "::1")
 ANSWER_MAX = 16 * 1024  # bytes of the head of a proxy's answer
@@ -64,14 +64,15 @@ def _has_internet() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(Value):
     """A forward proxy, and who we are for it; never shown."""
+
+    HIDDEN = frozenset({"password"})
 
     host: str
     port: int
     user: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
 
     @property
     def url(self) -> str:

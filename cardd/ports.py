@@ -7,7 +7,6 @@ their place by implementing the same few methods.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
@@ -26,6 +25,7 @@ from cardd.model import (
     Receipt,
 )
 from cardd.secret import Secret
+from cardd.values import Value, field
 
 T = TypeVar("T")
 
@@ -95,8 +95,7 @@ class Reader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Value):
     """Keys that are reached by other means than APDUs.
 
     ``slot`` is the PC/SC name of the reader that the token sits in, where it sits in one: the same card may be known
@@ -191,8 +190,7 @@ class LookingSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSettings:
+class SourceSettings(Value):
     """What the configuration says of tokens: PKCS#11 ``modules``, the ``organisation``'s PKCS#12 files by purpose.
 
     ``files`` are what modules may read and write, ``unconfined`` those of them that get no sandbox; ``sandbox`` is for
@@ -239,8 +237,7 @@ class Browsers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramFile:
+class ProgramFile(Value):
     """The file that a program runs; the path is empty where nobody can tell.
 
     ``is_lasting`` says that only root can change it, and that it does what it does: it runs no scripts of others.
@@ -321,8 +318,7 @@ class SecretStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(Value):
     """Connections from one daemon to the next, each with the name of its process: p11-kit's client survives no other.
 
     ``taken`` returns the file descriptors that came, ``keep`` has one kept and returns whether it is.

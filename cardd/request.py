@@ -11,13 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Lock
 from typing import Protocol
 
 from cardd.model import JsonValue
 from cardd.secret import new_id
+from cardd.values import Record, field
 
 # what a program may call its request: a UUID or hexadecimal digits, and no number alone: that of a card has 20 digits
 NAME = re.compile(r"(?=.{16,64}\Z)(?=.*[a-f])[0-9a-f]+(?:-[0-9a-f]+)*", re.IGNORECASE)
@@ -36,8 +36,7 @@ class Where(StrEnum):
 FIRST = (Where.PERSON, Where.DAEMON, Where.CARD, Where.NETWORK)
 
 
-@dataclass(slots=True)
-class Step:
+class Step(Record):
     """A part of a request, ``seconds`` long; ``about`` tells of it what names nobody: topics, hosts, status codes."""
 
     kind: str
@@ -58,8 +57,7 @@ class Watcher(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
-class Request:
+class Request(Record, eq=False):
     """One request. ``name`` is its method and the route's path, without what is in it.
 
     ``uid`` is the OS user who asks, ``session`` the identifier of the one that it is about; ``lasts`` says that it is a

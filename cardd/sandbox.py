@@ -26,10 +26,10 @@ import stat
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.model import UNCONFINED, Confinement
+from cardd.values import Value
 
 SET_DEATH_SIGNAL, SET_NO_NEW_PRIVILEGES = 1, 38  # prctl(2)
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same on every architecture
@@ -56,8 +56,7 @@ LOAD = Path("/proc/loadavg")  # proc(5): its fourth field ends with how many thr
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Value):
     """A system call, or what of it: ``argument`` compared with ``value``, under ``mask`` where there is one."""
 
     name: str
@@ -68,8 +67,7 @@ class Call:
     error: int = errno.EPERM
 
 
-@dataclass(frozen=True, slots=True)
-class Sandbox:
+class Sandbox(Value):
     """What a process needs; it gets nothing else. ``calls`` are all the system calls that it may make.
 
     Without them it may make every call but those by which it would reach other programs, processes, keys or networks.
@@ -86,8 +84,7 @@ class Sandbox:
     threads_max: int = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Value):
     """What this machine has for it: Landlock's version, 0 for none, and whether a filter can be made."""
 
     landlock: int

@@ -8,18 +8,17 @@ the entry points ``cardd.simulators`` (``CardSimulator``) and ``cardd.simulated_
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from cardd.errors import InvalidRequest
 from cardd.ports import ReaderSource
+from cardd.values import Value, field
 
 VPCD_ADDRESS = ("127.0.0.1", 35963)  # the first slot of vsmartcard-vpcd as Debian configures it
 
 
-@dataclass(frozen=True, slots=True)
-class CardOptions:
+class CardOptions(Value):
     """What can be chosen of a simulated card.
 
     ``profile`` is one of the simulator's, None for its first; ``variants`` are those of the simulator's that are
@@ -28,10 +27,12 @@ class CardOptions:
     keys are kept between runs, None for the simulator's own cache.
     """
 
+    HIDDEN = frozenset({"pin", "puk"})
+
     profile: str | None = None
     variants: tuple[str, ...] = ()
-    pin: str = field(default="1234", repr=False)
-    puk: str = field(default="12345678", repr=False)
+    pin: str = "1234"
+    puk: str = "12345678"
     delay_ms: int = 0
     reader: tuple[str, int] = VPCD_ADDRESS
     state: Path | None = None
@@ -77,8 +78,7 @@ class CardSimulator(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
+class ServerOptions(Value):
     """What can be chosen of a simulated server.
 
     ``port`` 0 takes its usual one; ``state`` is where keys and what its command needs are kept, None for the user's

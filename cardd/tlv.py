@@ -7,17 +7,16 @@ against what is there. Source: ISO/IEC 7816-4 section 5.2 and annex E, ITU-T X.6
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from cardd.errors import CardGarbled
+from cardd.values import Value
 
 MAX_DEPTH = 16
 MAX_NODES = 4096
 SEQUENCE, SET = 0x30, 0x31
 
 
-@dataclass(frozen=True, slots=True)
-class Tlv:
+class Tlv(Value):
     """One data object: its tag as it is written (``0x7F41``, ``0x30``), and its value."""
 
     tag: int

@@ -17,7 +17,6 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Container
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +29,7 @@ from cardd.errors import CarddError, PromptUnavailable
 from cardd.i18n import language_of, locale_of
 from cardd.model import Question
 from cardd.secret import Secret
+from cardd.values import Value
 from cardd.worker import until_one_ends
 
 DIALOGS, DESKTOP = "dialogs", "desktop"
@@ -52,8 +52,7 @@ class Shower(notices.Shower, tray.Desktop, Protocol):
     """The desktop's notifications, and its browser."""
 
 
-@dataclass(frozen=True, slots=True)
-class Desktop:
+class Desktop(Value):
     """What shows things on a desktop that has a bus: notifications and the browser, and the tray."""
 
     shower: Shower

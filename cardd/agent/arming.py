@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Self, TypeVar
+
+from cardd.values import Value
 
 T = TypeVar("T")
 
@@ -25,8 +26,7 @@ LOOK, LOOK_MAX = 0.1, 0.25
 HASTE_MAX = 5  # answers that came too early, after which it is no: they come from a program, or from an elbow
 
 
-@dataclass(frozen=True, slots=True)
-class Arming:
+class Arming(Value):
     """How long that moment is, in seconds. No setting changes it, and only tests wait less."""
 
     after: float = ARMED_AFTER

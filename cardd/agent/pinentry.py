@@ -14,7 +14,6 @@ import socket
 import termios
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.agent.arming import Arming
@@ -42,6 +41,7 @@ from cardd.files import stays_roots
 from cardd.i18n import locale_of
 from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
+from cardd.values import Value
 
 MOMENT, GRACE = 0.1, 1.0  # seconds that a pinentry has to end by itself, and when it is told to
 ATTEMPTS_MAX = 10  # at typing what can be a PIN; a program that types for ever is no person
@@ -264,8 +264,7 @@ async def flavor(talk: Assuan) -> str:
             return bytes(view).decode("ascii", "replace").rpartition(":")[2]  # gnome3:curses, without a desktop
 
 
-@dataclass(frozen=True, slots=True)
-class Buttons:
+class Buttons(Value):
     """The buttons of one pinentry, so that Enter agrees to nothing where the program lets us see to it.
 
     Source: pinentry 1.1.0 to 1.3.2. The qt flavor makes Cancel the default, gtk2 makes none and has Cancel in focus,

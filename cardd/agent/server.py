@@ -21,7 +21,6 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -33,6 +32,7 @@ from cardd.agent.witness import Witness
 from cardd.backoff import Throttle
 from cardd.errors import BrowserUnseen, PromptUnavailable
 from cardd.model import Holders
+from cardd.values import Record, Value
 from cardd.worker import Background
 
 GREETING = "cardd-agent"
@@ -49,8 +49,7 @@ REPORT_PAUSE = 60.0  # seconds between two reports of refused agents of one user
 log = logging.getLogger(__name__)
 
 
-@dataclass(eq=False, slots=True)
-class _Waiting:
+class _Waiting(Record, eq=False):
     """An agent that waits to be asked."""
 
     connection: socket.socket
@@ -59,8 +58,7 @@ class _Waiting:
     desktop: str
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedAgent:
+class RefusedAgent(Value):
     """A program of this user that came as an agent: beside the desktop's own, or while it ``is_stranger``."""
 
     uid: int
@@ -68,8 +66,7 @@ class RefusedAgent:
     is_stranger: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AgentChange:
+class AgentChange(Value):
     """A desktop's agent came, or ended."""
 
     uid: int

@@ -10,12 +10,12 @@ import pwd
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 
 from cardd.agent.sentences import ALSO, EARLY_ANSWER, EARLY_PIN, PROBLEMS, PROMPTS, QUESTIONS
 from cardd.i18n import N_, Domain
 from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, ShownDocument, shown
 from cardd.secret import Secret
+from cardd.values import Value, replace
 
 # bytes as Assuan sends them: with all that a dialog shows they stay below its line's length, so that nothing is cut off
 NAME_MAX, LONG_MAX, PAIRED_PROGRAM_MAX, WHOLE_MAX = 96, 270, 220, 990
@@ -34,8 +34,7 @@ _RUN, _MARK = re.compile(rf"[^\s…]{{{RUN_MAX + 1},}}"), re.compile(r"[./:_-]")
 _ = Domain("dialogs")
 
 
-@dataclass(frozen=True, slots=True)
-class Button:
+class Button(Value):
     """One answer to a question: the word on its button, that word with its key on a terminal, and what it means.
 
     ``grants`` says that the answer agrees to something: it is not to be given by an Enter that was meant for another.
@@ -81,8 +80,7 @@ PAGE_BUTTONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(Value):
     """One dialog's words; ``error`` is shown apart, ``not_ok`` is there when there are three buttons.
 
     ``with_buttons`` adds the words of the buttons where somebody chooses among several.

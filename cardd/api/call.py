@@ -16,7 +16,6 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from aiohttp import HttpVersion11, web
@@ -39,6 +38,7 @@ from cardd.errors import (
 )
 from cardd.model import Caller, CallerKind, Peer, Right
 from cardd.secret import overwrite
+from cardd.values import Record, Value, field
 
 SUPPORT_CODE = "Cardd-Support-Code"
 
@@ -67,8 +67,7 @@ _PLACE = re.compile(r"(.*) - at `(?:key in )?(\$.*?)`", re.DOTALL)
 _FIELDS = Decoder(dict[str, Raw])
 
 
-@dataclass(slots=True)
-class ConnectionInfo:
+class ConnectionInfo(Record):
     """What is known of a connection, for all of its requests: who is at its other end, and which Host may name it.
 
     ``has_client`` says that a client has made a request over it, ``is_browsers`` that a browser was seen to hold it.
@@ -81,8 +80,7 @@ class ConnectionInfo:
     is_browsers: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Value):
     """The web page that a request comes from; one whose origin is not allowed yet may ask to be let in.
 
     ``is_own`` says that it is our own status page; it is allowed where it has shown its pass.
@@ -93,13 +91,14 @@ class Page:
     is_own: bool = False
 
 
-@dataclass(slots=True)
-class Call:
+class Call(Record):
     """One request past the gate. The route's checker fills ``who`` and ``open_session``, or raises.
 
     ``headers`` stand on every answer to this request. ``on_hang_up`` takes a callback for the loss of the connection,
     and returns a function that takes the callback back.
     """
+
+    HIDDEN = frozenset({"bearer"})
 
     parts: Parts
     limits: ApiLimits
@@ -114,7 +113,7 @@ class Call:
     who: Caller | None = None
     open_session: Session | None = None
     known_attempt: Attempt | None = None
-    bearer: str | None = field(init=False, repr=False, default=None)
+    bearer: str | None = None
 
     def __post_init__(self) -> None:
         """Take the credential of the Authorization header; None when there is none of this kind."""
@@ -166,8 +165,7 @@ class Call:
         return codes[0] or None if codes else None
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(Record):
     """An HTTP response: a status, a body (a schema, JSON already written, or none), and headers of its own."""
 
     status: int = 200

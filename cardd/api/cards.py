@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 
 from cardd.api.call import Call, Reply, Shape
@@ -26,6 +25,7 @@ from cardd.formats.certificate import facts_of
 from cardd.i18n import language_of
 from cardd.identity.holders import identity_of
 from cardd.model import CardCertificate, CardInfo, KeyPurpose
+from cardd.values import replace
 
 PIN_BODY = Shape(PinBody)
 

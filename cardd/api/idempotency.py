@@ -12,11 +12,11 @@ import logging
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from cardd.api.call import Reply
 from cardd.errors import CarddError, IdempotencyKeyReused, InternalError, InvalidRequest
 from cardd.model import CallerKey
+from cardd.values import Record
 
 LIFETIME = 600.0
 ANSWERS_MAX = 2048
@@ -30,8 +30,7 @@ Outcome = Reply | CarddError
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-@dataclass(eq=False, slots=True)
-class _Entry:
+class _Entry(Record, eq=False):
     request: bytes
     session: str
     outcome: asyncio.Task[Outcome]

@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from cardd.api.call import Call, Reply
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.owners import is_administrator
 from cardd.errors import CarddError, PcscUnavailable, StateUnavailable, SupportAdministratorOnly
 from cardd.request import Where
+from cardd.values import Value
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -22,8 +22,7 @@ Labels = Mapping[str, str]
 Samples = Iterable[tuple[Labels, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Value):
     """One metric: its name, its type, what it means, and its samples."""
 
     name: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from cardd.core.attempts import Attempts
 from cardd.core.clients import Clients
@@ -38,10 +37,10 @@ from cardd.identity.situations import Situations
 from cardd.logbook import LogBook
 from cardd.ports import AuditLog, Clock
 from cardd.relay.relay import Relay
+from cardd.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Logins:
+class Logins(Value):
     """The ways to open a session, by the names that the API has for them."""
 
     cpx: CpxLogins
@@ -49,8 +48,7 @@ class Logins:
     ecps: EcpsLogins
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Value):
     """Every part that is asked for something; ``cardd.assembly`` makes them, ``lifecycle`` starts and stops them."""
 
     lifecycle: Lifecycle
@@ -88,8 +86,7 @@ class Parts:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class ApiLimits:
+class ApiLimits(Value):
     """What one caller may send and hold (rule 10). Sizes in bytes, times in seconds.
 
     ``body`` is a request's JSON, ``small_body`` that of a caller whom nobody knows; ``bodies`` is the memory that all

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import unquote
 
 from aiohttp import web
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from cardd.api.call import Call, Reply, Shape
 from cardd.errors import MethodNotAllowed, NotFound
 from cardd.model import Right
+from cardd.values import Value, field
 
 OCTETS = "application/octet-stream"
 
@@ -26,8 +27,7 @@ AnyReply = Reply | web.StreamResponse
 AnswerTypes = Mapping[int, type[Struct] | tuple[type[Struct], ...] | str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Value):
     """One line of the table.
 
     ``answers`` gives for each status the schema or schemas, a media type, or None for no body. ``takes`` is the media
@@ -56,13 +56,13 @@ class Route:
     signs: bool = False
     support_code: bool = False
     is_open: bool = False
-    parameters: tuple[tuple[str, int], ...] = field(init=False)  # each name, and its segment's place
+    parameters: tuple[tuple[str, int], ...] = ()  # each name, and its segment's place
 
     def __post_init__(self) -> None:
         """Find the parameters of the path."""
         parts = enumerate(self.path.split("/"))
         found = tuple((part[1:-1], place) for place, part in parts if _is_parameter(part))
-        object.__setattr__(self, "parameters", found)
+        force_setattr(self, "parameters", found)
 
 
 def get(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import asdict
 from typing import Literal, cast
 
 from msgspec import UNSET
@@ -33,6 +32,7 @@ from cardd.identity.ecps.login import Request
 from cardd.identity.ecps.provider import Flow, PscChannel, Wanted
 from cardd.model import Identity, Situation
 from cardd.request import current
+from cardd.values import asdict
 
 SESSION_BODY = Shape(SessionBody)
 PUSH_BODY = Shape(PushBody)

@@ -7,7 +7,6 @@ import re
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +17,7 @@ from cardd.client import CarddClient, Session, Signature, ToSign
 from cardd.errors import CarddError, InvalidRequest
 from cardd.files import open_file
 from cardd.i18n import Domain
+from cardd.values import Value
 
 _ = Domain("cli")
 
@@ -30,8 +30,7 @@ HandOver = Callable[[Path], Awaitable[str]]
 """Hands a document over before it is signed, and gives the identifier that the session holds it under."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Value):
     """One signature: of what, where it goes, and what prepares it."""
 
     subject: str

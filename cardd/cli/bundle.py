@@ -13,7 +13,6 @@ import re
 import shutil
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from importlib import metadata
 
 from msgspec.structs import replace
@@ -27,6 +26,7 @@ from cardd.client.answers import LogLine
 from cardd.config.kinds import Section, choices, declared
 from cardd.config.settings import FAMILIES, sections_of
 from cardd.errors import CarddError
+from cardd.values import Value
 
 LINES = 500
 FOLDER = "cardd-support"
@@ -42,8 +42,7 @@ PATIENCE = 10.0  # seconds for a program that tells versions
 Json = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Value):
     """One file of the archive."""
 
     name: str

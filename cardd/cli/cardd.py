@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -29,7 +30,7 @@ async def serve(
     config: Config, load: Load, sources: Sequence[ReaderSource] | None, authorities: Sequence[bytes]
 ) -> None:
     """Be the daemon, until it is told to end; ``load`` reads the configuration anew."""
-    with _no_authorities():
+    with _no_authorities(), _no_collections():
         from cardd.daemon import run  # noqa: PLC0415 - a configuration error is told before all is loaded
 
     await run(config, load, sources, authorities)
@@ -52,6 +53,17 @@ def _no_authorities() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Look for no garbage meanwhile, and afterwards not in what was loaded: all of it stays."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def main(arguments: list[str] | None = None, serve: Serve = serve) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cardd.cli.terminal import Terminal
 from cardd.model import shown
+from cardd.values import Record, Value, field
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,8 +23,7 @@ def no_arguments(parser: Parser) -> None:
     """Declare nothing: the command has the common options only."""
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(Value):
     """One command: ``run`` does it and returns the exit status, ``arguments`` declares what it may be told.
 
     ``run`` raises the classes of ``cardd.errors``.
@@ -34,8 +33,7 @@ class Command:
     arguments: Callable[[Parser], None] = no_arguments
 
 
-@dataclass
-class Context:
+class Context(Record, dict=True):
     """One run of one command. ``arguments`` are those that the command declared, and the common ones."""
 
     arguments: Namespace

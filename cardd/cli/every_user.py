@@ -11,15 +11,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from cardd.values import Value
 
 HOMES = Path("/home")
 LIMIT = 20.0  # seconds for each user: a home may hang
 
 
-@dataclass(frozen=True, slots=True)
-class Undone:
+class Undone(Value):
     """Whether one user's files are as they were."""
 
     user: str

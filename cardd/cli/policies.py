@@ -16,7 +16,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from urllib.parse import urlsplit
 
 from cardd.cli.kept_files import alone, as_text, content, digest, from_text, modified, restore, write
 from cardd.errors import InvalidRequest, PolicyUnreadable
+from cardd.values import Value, asdict, field, replace
 
 RECORD = "etc/cardd/browser-policies.json"  # what was there before
 OWN_FILE = "cardd.json"
@@ -36,8 +36,7 @@ SITE = re.compile(r"https://([a-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?")
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Value):
     """Where one package of a browser reads its policies; ``installed`` are paths of which one is there then.
 
     ``policies`` is a folder for Chromium's kin, and Firefox's file. Firefox reads none of ``instead`` once it is there.
@@ -113,8 +112,7 @@ PLACES = (
 BROWSERS = tuple(dict.fromkeys(place.browser for place in PLACES))
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Value):
     """What one package of a browser lets through, and by which file; nobody knows where that is not understood."""
 
     browser: str
@@ -125,8 +123,7 @@ class Standing:
     is_understood: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(Value):
     """What we made of one file: its content before (base64; None where there was none), and the hash of ours.
 
     ``sites`` are those that were put in, ``entries`` those of them that had not been there; ``folders`` were made.

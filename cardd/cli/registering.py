@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +28,7 @@ from cardd.cli.kept_files import (
     write,
 )
 from cardd.errors import RegistrationUnreadable
+from cardd.values import Value, asdict
 
 T = TypeVar("T")
 
@@ -41,8 +41,7 @@ class Form(StrEnum):
     FILESYSTEM = "filesystem"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Value):
     """A file by which some programs find the module; ``part`` is what of it is ours."""
 
     program: str
@@ -64,8 +63,7 @@ class Place:
         return "registered" if _without(now, self.part, self.form) != now else "absent"
 
 
-@dataclass(frozen=True, slots=True)
-class _Before:
+class _Before(Value):
     """What a file held (base64; None where there was none), the hash of what our part made of it.
 
     ``modified`` is when it had been changed last, in nanoseconds.
@@ -78,8 +76,7 @@ class _Before:
     modified: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(Value):
     """What we wrote, by file, and the folders that were made for it, outermost first."""
 
     files: dict[str, _Before]

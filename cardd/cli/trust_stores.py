@@ -11,13 +11,13 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from ssl import DER_cert_to_PEM_cert, PEM_cert_to_DER_cert
 
 from cardd.errors import CertutilMissing, TrustStoreRefused
+from cardd.values import Value
 
 NICKNAME = "cardd localhost "
 MADE = ".cardd-made"  # in a database that was made: the folders made for it, outermost first
@@ -48,8 +48,7 @@ PLACES: tuple[NssPlace, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Value):
     """One of our authorities in a store; ``authority`` is DER. What was put there half is not trusted."""
 
     nickname: str
@@ -57,8 +56,7 @@ class Kept:
     is_trusted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NssStore:
+class NssStore(Value):
     """One NSS database: a Firefox profile, or the one that Chromium and its kin share."""
 
     browser: str

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,6 +44,7 @@ from cardd.client.session import Session
 from cardd.client.transport import ANSWER_LIMIT, SOCKET, Transport, address
 from cardd.errors import CarddError, ClientUnknown
 from cardd.model import Event
+from cardd.values import Value, asdict
 
 PAUSE = 0.25  # seconds between two questions whether the user has accepted the pairing
 ACCEPTED = 202
@@ -52,8 +52,7 @@ PENDING = "pending"
 PATIENCE = 5.0  # seconds for an answer under way, when nobody waits for it any more
 
 
-@dataclass(frozen=True, slots=True)
-class Acting:
+class Acting(Value):
     """A professional as the program knows them: national identifier with its type prefix, names, codes."""
 
     national_id: str
@@ -63,8 +62,7 @@ class Acting:
     specialty: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PscLogin:
+class PscLogin(Value):
     """A login through Pro Santé Connect.
 
     ``login_hint`` is the national identifier of the person whose mobile is asked; without it, the one that the user had

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import BinaryIO, Self
 from urllib.parse import quote
@@ -24,6 +23,7 @@ from cardd.client.answers import (
 from cardd.client.transport import Sent, Transport
 from cardd.client.tunnel import Tunnel
 from cardd.errors import CarddError, SessionError
+from cardd.values import Value, asdict, field
 
 PIECE = 1024 * 1024
 
@@ -32,8 +32,7 @@ JsonBody = dict[str, "str | bytes | int | JsonBody | list[JsonBody]"]
 Form = Mapping[str, "str | bytes | int | JsonBody | list[JsonBody]"]
 
 
-@dataclass(frozen=True, slots=True)
-class ToSign:
+class ToSign(Value):
     """One thing to sign: its name, which the user is shown, and what it is.
 
     One of the document, its SHA-256 digest, and the identifier of a document that was handed over is given. ``patient``
@@ -49,8 +48,7 @@ class ToSign:
     form: Form = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Lps:
+class Lps(Value):
     """The practice software as registered for the DMP; ``homologation`` is LPS_ID_HOMOLOGATION_DMP."""
 
     name: str
@@ -59,8 +57,7 @@ class Lps:
     installation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Vihf:
+class Vihf(Value):
     """What a VIHF is for. ``patient`` is the INS with its key and its OID; ``access`` also bris_de_glace, centre_15.
 
     ``role`` is for a person without profession, ``section`` a pharmacist's that card and login do not tell, ``sector``

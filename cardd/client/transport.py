@@ -11,7 +11,6 @@ import io
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import BinaryIO, TypeVar
@@ -38,6 +37,7 @@ from cardd.errors import (
     SocketExposed,
     errors_by_code,
 )
+from cardd.values import Value
 
 SOCKET = Path("/run/cardd/cardd.sock")
 LOOPBACK = {"localhost": "127.0.0.1"}  # not asked of a resolver
@@ -60,8 +60,7 @@ A = TypeVar("A", bound=Struct)
 _encoder = Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Value):
     """Where the daemon listens; ``socket`` is None over TCP, ``url`` is the API's root as HTTP names it."""
 
     url: str

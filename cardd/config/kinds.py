@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import EnumType
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast, get_args, get_origin, get_type_hints
@@ -18,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from cardd.i18n import N_, Domain
+from cardd.values import Value
 
 Why = Literal[
     "unknown", "type", "range", "duration", "choice", "path", "https", "http", "loopback", "origin", "insecure_origin",
@@ -51,8 +51,7 @@ class Unfit(Exception):
         self.expected = expected
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Value):
     """How people write a value, and what they are told of another one; ``read`` makes of it what msgspec checks."""
 
     name: str
@@ -74,8 +73,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Value):
     """One key as its section declares it: its type, its default and its meaning, in English."""
 
     type: object

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from cardd.config.kinds import Section, Unfit, Why, declared, read
 from cardd.config.settings import FAMILIES, SECTIONS, Config, section_of
 from cardd.errors import ConfigInvalid
 from cardd.files import NO_FILE, read_file
+from cardd.values import Record, field
 
 DIRECTORY = Path("/etc/cardd")
 COMPLAINTS: dict[str, Why] = {  # how tomllib's begin
@@ -67,8 +67,7 @@ def parse(text: str, name: str = "cardd.toml") -> Config:
     return _merged([(name, text)])
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Record):
     """What was read so far: the values of each section by key, and the file that gave each."""
 
     values: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.config.kinds import declared, name_of
 from cardd.config.settings import FAMILIES, SECTIONS
 from cardd.errors import ConfigInvalid
 from cardd.i18n import Domain
+from cardd.values import Value
 
 _ = Domain("config")
 
 
-@dataclass(frozen=True, slots=True)
-class KeyInfo:
+class KeyInfo(Value):
     """One key: its dotted name, what it takes, its default as TOML writes it, and its meaning.
 
     ``live`` says that a reload takes it.

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
 
 from cardd.config.kinds import Section, declared
 from cardd.config.settings import FAMILIES, SECTIONS, Config
+from cardd.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Renewed:
+class Renewed(Value):
     """The settings that hold from now on, the names of those that changed, and of those that wait for a restart."""
 
     config: Config

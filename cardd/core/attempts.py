@@ -13,21 +13,20 @@ import hashlib
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cardd.errors import AuditSlow, IdempotencyKeyReused, SignatureLost
 from cardd.libcrypto import NONCE_SIZE, seal, unseal
 from cardd.model import Caller, Message, Receipt
 from cardd.ports import AuditLog, Clock
+from cardd.values import Value
 
 
 class SignedMeanwhile(Exception):
     """An attempt that was given up has signed since this one began; it has what was signed now."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Signed:
+class _Signed(Value):
     """What was signed: when it was prepared, what of each document the key signed, and the values."""
 
     at: datetime

@@ -14,20 +14,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import NoReturn
 
 from cardd.errors import AuditBroken
 from cardd.model import AuditEntry, AuditRow
+from cardd.values import Value
 
 DOMAIN = "cardd audit row 1"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-FIELDS = tuple(entry.name for entry in fields(AuditEntry))
+FIELDS = AuditEntry.__struct_fields__
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Value):
     """How far the log goes: the last row's number and hash."""
 
     number: int

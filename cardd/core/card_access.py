@@ -14,7 +14,6 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from typing import TypeVar
 
 from cardd.core.card_transaction import CardTransaction, HolderVerification, InPieces, Progress, Turns, Work
@@ -26,6 +25,7 @@ from cardd.model import CallerKey, CardCertificate, CardInfo, PinState
 from cardd.ports import Connection, Reader
 from cardd.request import Where, step
 from cardd.secret import Secret
+from cardd.values import replace
 from cardd.worker import Background
 
 T = TypeVar("T")

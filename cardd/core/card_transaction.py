@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from cardd.core.pin_guard import PinGuard
@@ -31,6 +30,7 @@ from cardd.errors import (
 from cardd.model import Algorithm, CallerKey, CardCertificate, CardInfo, KeyRef, Message, PinStatus, Situation
 from cardd.ports import Connection
 from cardd.secret import Secret, new_id
+from cardd.values import Record, Value, replace
 
 T = TypeVar("T")
 
@@ -44,8 +44,7 @@ def _always_wanted() -> None:
     """Raise nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class HolderVerification:
+class HolderVerification(Value):
     """A PIN to present before the work, on behalf of one session; ``pin`` None has the reader's keypad ask.
 
     ``accepted`` says that this card has accepted this PIN before: a held one. Nobody is asked about it, so it is never
@@ -66,8 +65,7 @@ class HolderVerification:
     times: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class InPieces(Generic[T]):
+class InPieces(Value, Generic[T]):
     """Work in pieces: at each ``yield`` the card may be given to others, and is given back, logged in, by ``send``."""
 
     begin: Callable[[Card], Generator[None, Card, T]]
@@ -111,8 +109,7 @@ class HeldPinKept(PinRequired):
     """A held PIN was not sent: it would spend the last try, or the card has refused one like it. Nothing was done."""
 
 
-@dataclass(slots=True)
-class LoginUse:
+class LoginUse(Record):
     """What is known of one card's logins: whether one operation ends them, and whether this one has served."""
 
     ends_with_operation: bool = False
@@ -198,8 +195,7 @@ class VerifiedCard(Card):
         self._card.unblock_pin(puk, new)
 
 
-@dataclass(slots=True)
-class Turns:
+class Turns(Record):
     """How the card's time is divided among all who want it, in seconds.
 
     Other programs wait while we use the card: steady traffic of ours leaves it ``free`` after a ``turn``, for long

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import secrets
 import unicodedata
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cardd.core.dialog_lines import DialogLines, caller_of
@@ -30,6 +29,7 @@ from cardd.errors import (
 from cardd.model import Caller, CallerKey, CallerKind, Choice, Peer, Question
 from cardd.ports import Clock
 from cardd.secret import fingerprint, new_id, new_token, proof, seal
+from cardd.values import Record, Value, replace
 
 PSC_TOKEN = "psc_token"  # noqa: S105 - the name of a permission
 SESSIONS = "sessions"  # to see whom all sessions of the OS user stand for
@@ -37,8 +37,7 @@ PAIRING_LIFETIME = 300.0
 UNHEARD = 30.0  # seconds after which a program has given up a pairing that it does not ask about
 
 
-@dataclass(frozen=True, slots=True)
-class PairingRequest:
+class PairingRequest(Value):
     """What a program says of itself, and what it wants beside logins and signatures (``PSC_TOKEN``, ``SESSIONS``)."""
 
     name: str
@@ -47,16 +46,14 @@ class PairingRequest:
     permissions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Paired:
+class Paired(Value):
     """A pairing that the user approved; the only place where the secret is whole."""
 
     client_id: str
     client_secret: str
 
 
-@dataclass(eq=False, slots=True)
-class Pairing:
+class Pairing(Record, eq=False):
     """One pairing under way until ``expires_at``; ``code`` is shown by the dialog and by the program.
 
     ``polled`` is the presence of a program that does not wait for the answer but comes back for it; ``is_collected``

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from cardd.config import Config
@@ -31,6 +30,7 @@ from cardd.model import (
     ShownDocument,
 )
 from cardd.ports import Clock
+from cardd.values import Record, Value, field
 
 SHOWN_DIGEST = 16
 # what shows nothing though it counts as a letter, mark or symbol: fillers, joiners, variation selectors
@@ -41,8 +41,7 @@ INVISIBLE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureRequest:
+class SignatureRequest(Value):
     """One signature asked for: what is signed, and the names under which the user is shown it.
 
     ``algorithm`` None stands for what the key does best, the first that it lists. ``digest`` is the document's SHA-256
@@ -66,8 +65,7 @@ class SignatureRequest:
         return self.digest or self.message.digest
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Value):
     """A named batch: ``count`` signatures in all, over any number of requests of one session."""
 
     name: str
@@ -113,8 +111,7 @@ class Consent:
             give_back()
 
 
-@dataclass(slots=True)
-class _Asserting:
+class _Asserting(Record):
     """How a session's person answered when assertions were asked for, and whose turn it is to ask."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)

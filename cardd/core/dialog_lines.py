@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
 from itertools import count
 
 from cardd.config import Config
@@ -38,6 +37,7 @@ from cardd.model import Caller, CallerKey, Choice, Event, PinQuestion, Question
 from cardd.ports import AuditLog, Clock, Prompter
 from cardd.request import Where, current, step
 from cardd.secret import Secret
+from cardd.values import Record, field, replace
 
 WAITING_MAX = 8  # questions of one caller
 # what goes on though no row can be written, or was begun when one could
@@ -76,8 +76,7 @@ def _spoken(question: Question) -> Question:
     return question if question.language else replace(question, language=_language.get())
 
 
-@dataclass(eq=False, slots=True)
-class _Place:
+class _Place(Record, eq=False):
     """One question in the line, since when it stands there, and how many dialogs its caller knows to come before it.
 
     ``shown`` is there while its dialog is open and only informs: it ends that dialog when somebody else asks.
@@ -99,8 +98,7 @@ class _Place:
         return 2 if self.question.own_time else self.question.topic not in OF_LOGINS
 
 
-@dataclass(slots=True)
-class _Line:
+class _Line(Record):
     """The questions to one person: the one whose dialog is open, those that wait, and when each caller had a dialog."""
 
     open: _Place | None = None

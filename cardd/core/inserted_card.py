@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from cardd.core.card_access import CardAccess
 from cardd.errors import CardContactless, CardError, CardIsVitale, CardMute, CardUnsupported
 from cardd.model import CardKind
+from cardd.values import Value
 
 Problems = Mapping[CardKind, Callable[[], CardError]]
 UNREADABLE: Problems = {
@@ -18,8 +18,7 @@ UNREADABLE: Problems = {
 SESSIONLESS: Problems = {**UNREADABLE, CardKind.CPS3_CONTACTLESS: CardContactless}
 
 
-@dataclass(frozen=True, slots=True)
-class InsertedCard:
+class InsertedCard(Value):
     """One card or token from its insertion to its removal; ``slot`` is the PC/SC reader that a token sits in.
 
     ``user`` is the OS user whose alone the reader is: one that their session's agent lends.

@@ -7,7 +7,6 @@ gets it for a card in its reader. Readers' threads use it at the same time.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 
 from cardd.driver import CardMemory
 
@@ -54,17 +53,15 @@ class KnownCards:
             self._kept.clear()
 
 
-@dataclass(frozen=True, slots=True)
 class _Part(CardMemory):
-    cards: KnownCards
-    driver: str
-    atr: bytes
+    def __init__(self, cards: KnownCards, driver: str, atr: bytes) -> None:
+        self._cards, self._driver, self._atr = cards, driver, atr
 
     def recall(self, serial: str) -> object | None:
-        return self.cards.recall((self.driver, self.atr, serial))
+        return self._cards.recall((self._driver, self._atr, serial))
 
     def keep(self, serial: str, known: object) -> None:
-        self.cards.keep((self.driver, self.atr, serial), known)
+        self._cards.keep((self._driver, self._atr, serial), known)
 
     def forget(self, serial: str) -> None:
-        self.cards.forget((self.driver, self.atr, serial))
+        self._cards.forget((self._driver, self._atr, serial))

@@ -10,13 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from cardd.config import Config
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.session import Session
 from cardd.errors import CarddError
 from cardd.model import Caller, CallerKey, Plain
+from cardd.values import Value
 
 PATIENCE = 8.0  # below the TimeoutStopSec of cardd.service
 
@@ -74,8 +74,7 @@ class Part:
         """Note a program or a page that a person did not let in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outer(Part):
+class Outer(Part, Value):
     """A part of an outer layer, which does not know this protocol, by its own functions."""
 
     name: str

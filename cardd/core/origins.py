@@ -13,7 +13,6 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
@@ -48,6 +47,7 @@ from cardd.model import (
     rights_of,
 )
 from cardd.ports import Clock
+from cardd.values import Value
 
 # An origin as a browser writes it: lower case, punycode, no default port. Only such a one is worth a dialog.
 ASKABLE = re.compile(r"https://(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{0,62}(?::(?!443$)[1-9][0-9]{0,4})?")
@@ -62,8 +62,7 @@ PUNYCODE = "xn--"
 KNOWN_SITES, BY_COMMAND = "known sites", "sites by command"
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(Value):
     """A page that was let in: its pass, its rights, and until when the person let it in."""
 
     given: Given
@@ -71,8 +70,7 @@ class Entered:
     until: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Value):
     """How one origin stands with one user; ``is_active`` says whether its keys serve as this daemon is configured."""
 
     origin: str
@@ -83,8 +81,7 @@ class Standing:
     rights: Rights
 
 
-@dataclass(frozen=True, slots=True)
-class _Expected:
+class _Expected(Value):
     """What the person agreed to for the first page of an origin that comes before ``by``."""
 
     rights: Rights

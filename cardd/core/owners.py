@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 
 from cardd.config import Access, Config
 from cardd.core.events import EventBus, Subscription
@@ -26,6 +25,7 @@ from cardd.core.sessions import Sessions
 from cardd.errors import PcscUnavailable, ReaderNotYours
 from cardd.model import Caller, CallerKey, CardKind, Outcome
 from cardd.ports import AuditLog, People
+from cardd.values import Value, replace
 
 ROOT = 0
 ANYBODY = "*"  # in the configuration: whoever can connect
@@ -43,8 +43,7 @@ def is_named(uid: int, named: Collection[str], people: People) -> bool:
     return str(uid) in named or any(people.uid(name) == uid for name in named if not name.isdecimal())
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Value):
     """Whose the readers are: the owners by configuration, and who is at the machine."""
 
     named: frozenset[str]
@@ -146,8 +145,7 @@ class Owners(Part):
         return is_named(uid, known.named, self._people)
 
 
-@dataclass(frozen=True, slots=True)
-class OwnedReaders:
+class OwnedReaders(Value):
     """The readers as callers have them, by ``of``; ``every`` has them all, for the daemon itself."""
 
     every: Readers
@@ -158,8 +156,7 @@ class OwnedReaders:
         return CallersReaders(self.every, self.owners, caller.peer.uid)
 
 
-@dataclass(frozen=True, slots=True)
-class CallersReaders:
+class CallersReaders(Value):
     """What one OS user may use of the readers now; each answer is about this moment."""
 
     _every: Readers

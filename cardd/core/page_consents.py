@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 from cardd.core.register import KnownKey, KnownOrigin, Register
 from cardd.errors import StateUnavailable
 from cardd.model import CallerKey, Choice, Right, Rights
 from cardd.ports import Clock
+from cardd.values import replace
 
 KEYS_MAX = 8  # of one origin and user; the one that was not used for longest makes room
 ONCE = timedelta(hours=12)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
 from hashlib import sha256
 
 from cardd.errors import PageProofInvalid
+from cardd.values import Value
 
 COORDINATE = 32  # bytes
 PROOF_MAX = 2048  # characters
@@ -20,8 +20,7 @@ PROOF_TYPE = "cardd-page+jwt"
 HEADER = {"alg": "ES256", "typ": PROOF_TYPE}
 
 
-@dataclass(frozen=True, slots=True)
-class PageKey:
+class PageKey(Value):
     """A public key: the two coordinates of a point on P-256, big-endian."""
 
     x: bytes

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -18,6 +17,7 @@ from cardd.errors import NotABrowser, PageProofInvalid, PageProofNeeded
 from cardd.model import AuditEntry, Caller, CallerKey, Outcome, Peer, shown
 from cardd.ports import AuditLog, Browsers, Clock
 from cardd.secret import fingerprint, new_token
+from cardd.values import Value
 
 CHALLENGE_LIFETIME = 60.0  # seconds
 PASS_LIFETIME = 300.0
@@ -29,8 +29,7 @@ USERS_MAX = 1024
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Value):
     """What a page was given, and until when: the only place where it is whole."""
 
     value: str

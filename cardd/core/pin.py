@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -31,6 +30,7 @@ from cardd.errors import (
 from cardd.model import Caller, CallerKey, Choice, PinQuestion, PinRole, PinState, Question
 from cardd.ports import AuditLog
 from cardd.secret import Secret, new_id
+from cardd.values import replace
 
 T = TypeVar("T")
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from cardd.backoff import doubled
 from cardd.errors import PinBackOff, PinBlocked, PinWrong, PukBlocked, PukWrong
 from cardd.model import CallerKey
 from cardd.ports import Clock
+from cardd.values import Record
 
 FREE_MISTAKES = 1  # of one caller on one card
 CARD_FREE_MISTAKES = 3  # of all callers on one card
@@ -25,8 +25,7 @@ BACK_OFF_MAX = 60.0
 FORGOTTEN_AFTER = 900.0
 
 
-@dataclass(slots=True)
-class _Mistakes:
+class _Mistakes(Record):
     count: int = 0
     last: float = 0.0
 

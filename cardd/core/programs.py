@@ -8,7 +8,6 @@ file that others than root can change, nor of one that runs scripts.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from urllib.parse import quote
@@ -22,6 +21,7 @@ from cardd.core.state_file import StateFile
 from cardd.errors import ConsentTimeout, ProgramNotFound, ProgramRefused, ProgramsOff, StateUnavailable
 from cardd.model import Caller, CallerKey, Choice, Question
 from cardd.ports import Clock, Store
+from cardd.values import Value, replace
 
 STORE = "programs"
 ONCE = timedelta(hours=12)
@@ -39,8 +39,7 @@ class ProgramRight(StrEnum):
     SIGN = "sign"  # ask for the signature key's signatures, each of which has a consent of its own
 
 
-@dataclass(frozen=True, slots=True)
-class KnownProgram:
+class KnownProgram(Value):
     """One program that a user let in; ``used`` is the day of its last use."""
 
     path: str
@@ -51,15 +50,13 @@ class KnownProgram:
     used: date
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Value):
     """What outlives the daemon."""
 
     programs: list[KnownProgram]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Value):
     """What a program wants now; ``server`` is the name that its handshake tells, where that can be seen."""
 
     right: ProgramRight

@@ -10,7 +10,6 @@ import asyncio
 import math
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 
 from cardd.config import Card as CardRules
@@ -33,6 +32,7 @@ from cardd.errors import (
 )
 from cardd.model import CallerKey, CardKind, Event
 from cardd.ports import LeftReaders, LookingSource, Reader, ReaderSource, SourceSettings, Token
+from cardd.values import Record
 
 Admit = Callable[[CallerKey, InsertedCard], None]
 Among = Callable[["ReaderState"], bool]
@@ -41,8 +41,7 @@ UNFIT = 3
 NO_TOKENS = SourceSettings()
 
 
-@dataclass(slots=True)
-class ReaderState:
+class ReaderState(Record):
     """One reader slot and the card in it; ``user`` is the OS user whose alone it is, None for one of this machine's."""
 
     reader: Reader

@@ -14,7 +14,6 @@ import hmac
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
 from cardd.core.lifecycle import Part
@@ -23,6 +22,7 @@ from cardd.errors import AuditSlow, AuditUnavailable, CarddError, CardTimeout, C
 from cardd.model import AuditEntry, AuditRow, Caller, Outcome, Receipt
 from cardd.ports import AuditLog, Store
 from cardd.request import Where, current, step
+from cardd.values import Record, Value, replace
 from cardd.worker import Background, post
 
 MINUTE = 60.0
@@ -171,8 +171,7 @@ class RecordedWork(Generic[T]):
             self._outcome(self._waiting)
 
 
-@dataclass(slots=True)
-class _Repeated:
+class _Repeated(Record):
     """One caller's refusals for one reason in one minute: the row of the first one, and how many followed."""
 
     row: asyncio.Task[AuditRow]
@@ -308,8 +307,7 @@ class DocumentNames:
         return f"{DIGEST}{self._pseudonyms.of(f'{DIGEST}{name}')}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Value):
     """The key, in hexadecimal."""
 
     key: str

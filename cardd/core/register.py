@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TypeVar
 
@@ -10,14 +9,14 @@ from cardd.core.state_file import Content, StateFile
 from cardd.errors import StateUnavailable
 from cardd.model import CallerKey, Right
 from cardd.ports import Store
+from cardd.values import Value, field
 
 STORE = "clients"
 Key = TypeVar("Key")
 Entry = TypeVar("Entry")
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Value):
     """One paired program, as it is kept: no secret, only its hash."""
 
     id: str
@@ -31,8 +30,7 @@ class Program:
     is_locked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class KnownKey:
+class KnownKey(Value):
     """One key of an origin's pages: a browser profile that the person let in, for what, since and until when.
 
     ``id`` is the key's thumbprint, ``used`` the day of its last proof.
@@ -45,8 +43,7 @@ class KnownKey:
     used: date
 
 
-@dataclass(frozen=True, slots=True)
-class KnownOrigin:
+class KnownOrigin(Value):
     """One web origin that a user let in; without a key it may ask, and nothing more."""
 
     origin: str
@@ -60,8 +57,7 @@ class KnownOrigin:
         return CallerKey(self.uid, self.origin)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Value):
     """What outlives the daemon."""
 
     programs: list[Program] = field(default_factory=list)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -13,6 +12,7 @@ from cardd.errors import (
 )
 from cardd.model import Caller, Identity, KeyPurpose, KeyRef, Situation
 from cardd.secret import Secret
+from cardd.values import Record, Value
 
 
 class SessionState(StrEnum):
@@ -23,8 +23,7 @@ class SessionState(StrEnum):
     LOCKED = "locked"
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Value):
     """One key with its certificate: DER, and serial number in hex as the audit log names it."""
 
     key: KeyRef
@@ -33,22 +32,22 @@ class Credential:
     chain: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Value):
     """What a login waits with, and until when: the two digits to compare on the mobile, or the page to open.
 
     ``start_url`` leads the OS user's own browser to that page, and may stand on a command line.
     With neither the person has agreed: a dialog asks as what they practise, or PSC has yet to confirm to a new daemon.
     """
 
+    HIDDEN = frozenset({"authorization_url"})
+
     expires_at: datetime
     binding_message: str | None = None
-    authorization_url: str | None = field(default=None, repr=False)
+    authorization_url: str | None = None
     start_url: str | None = None
 
 
-@dataclass(eq=False, slots=True)
-class Session:
+class Session(Record, eq=False):
     """One open session, or one that waits for the mobile (``pending``).
 
     ``pin`` is there in "hold" mode while the session is active; ``card`` is None where no card or token is behind it.

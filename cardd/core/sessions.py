@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cardd.config import Config, SessionRules
@@ -29,13 +28,13 @@ from cardd.model import Caller, CallerKey, Event, Identity, KeyPurpose, Situatio
 from cardd.ports import Clock
 from cardd.request import current
 from cardd.secret import fingerprint, new_token
+from cardd.values import Record, field
 from cardd.worker import Background
 
 REMEMBERED_ENDS = 256
 
 
-@dataclass(slots=True)
-class Sessions(Part):
+class Sessions(Part, Record):
     """All open sessions, and the reason why recent ones ended; ``lifecycle`` is told of each that ends."""
 
     clock: Clock

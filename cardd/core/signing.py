@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -34,13 +33,13 @@ from cardd.errors import (
 )
 from cardd.model import Algorithm, AuditEntry, KeyPurpose, KeyRef, Message, Question
 from cardd.ports import AuditLog
+from cardd.values import Value, replace
 
 T = TypeVar("T")
 Asked = Callable[[], Question]
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Value):
     """One signature with the certificate that verifies it and the chain above, as far as it is known."""
 
     algorithm: Algorithm

@@ -26,7 +26,7 @@ ENTRIES = "entries"  # where the content stands whose keys are not ours, so that
 
 
 class StateFile(Generic[T]):
-    """``shape`` is a dataclass, or a dict of what JSON knows and dataclasses; unknown fields are passed over.
+    """``shape`` is a value's type, or a dict of what JSON knows and values; unknown fields are passed over.
 
     ``steps`` bring the content of format 1 to 2, of 2 to 3, and so on. A field that an older cardd may not lose needs a
     step, even one that changes nothing: the number is what keeps that cardd from writing the file.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -35,6 +34,7 @@ from cardd.errors import (
 from cardd.model import Caller, Outcome
 from cardd.ports import AuditLog, Clock, SecretStore, Store
 from cardd.secret import Secret, fingerprint
+from cardd.values import Value, field, replace
 
 STORE = "support"
 SECRET = "support-totp"  # noqa: S105 - the name of the entry
@@ -58,16 +58,14 @@ class Privilege(StrEnum):
     REMOVE = "remove"
 
 
-@dataclass(frozen=True, slots=True)
-class Enrolment:
+class Enrolment(Value):
     """An enrolment that waits for its first code; ``address`` (``otpauth://…``) holds the secret, told this once."""
 
     address: str
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Value):
     """How the workstation stands: whether codes are demanded, can be checked, and for how many seconds none is."""
 
     demanded: bool
@@ -75,16 +73,14 @@ class Standing:
     locked: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
+class _Count(Value):
     """Wrong codes in a row; ``locked_until`` is in seconds since 1970."""
 
     mistakes: int = 0
     locked_until: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(Value):
     """What outlives the daemon, in the clear: nothing here helps to make a code.
 
     ``secret`` is the fingerprint of the secret that we enrolled, ``step`` the last one that served. ``mistakes`` and

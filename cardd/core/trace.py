@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from cardd.model import CallerKey, Event, JsonValue, PinInfo
 from cardd.ports import Clock
 from cardd.request import Request, Step, Where, current, step
 from cardd.secret import Secret
+from cardd.values import Value
 from cardd.worker import post
 
 if TYPE_CHECKING:
@@ -173,8 +173,7 @@ class Trace:
             bus.publish(Event(kind, told | more.get(content, {}), user=user))
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Value):
     """One command and what came back: a response, or the code of an error.
 
     ``begins`` has the card's answer to reset and its protocol, where this is the first command since a transaction

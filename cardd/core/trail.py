@@ -10,7 +10,6 @@ import logging
 import os
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 from cardd.config import Config
 from cardd.config.settings import sections_of
@@ -22,6 +21,7 @@ from cardd.core.state_file import StateFile
 from cardd.errors import AuditUnavailable, CarddError, StateUnavailable
 from cardd.model import AuditEntry, Caller, CallerKey, Outcome, Plain
 from cardd.ports import AuditLog, Store
+from cardd.values import Value, replace
 from cardd.worker import Background
 
 STORE = "settings"
@@ -96,8 +96,7 @@ class AuditTrail(Part):
             log.warning("no row for %s of user %d: %s", Plain(entry.action), entry.uid, error)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Value):
     """A pseudonym of each setting's value, by the setting's name."""
 
     settings: dict[str, str]

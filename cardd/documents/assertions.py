@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from cardd.config import Dmp
@@ -41,6 +40,7 @@ from cardd.identity.holders import organisation_of
 from cardd.identity.situations import Situations
 from cardd.model import Algorithm, AuditEntry, Identity, Organisation, Situation
 from cardd.ports import AuditLog, Clock
+from cardd.values import Record, Value, replace
 
 if TYPE_CHECKING:
     from cardd.formats.saml.assertion import PreparedAssertion
@@ -50,8 +50,7 @@ Prepare = Callable[[Signer], "PreparedAssertion"]
 DECLARED = "declared"  # the identifier of a situation that the program tells, where an organisation vouches
 
 
-@dataclass(frozen=True, slots=True)
-class VihfWanted:
+class VihfWanted(Value):
     """One VIHF. ``sector`` and ``means`` are the program's word, wanted where an organisation alone vouches."""
 
     registration: Registration
@@ -64,16 +63,14 @@ class VihfWanted:
     means: Means | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InsiWanted:
+class InsiWanted(Value):
     """One INSi assertion."""
 
     registration: Registration
     call: InsiCall
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(Value):
     """An assertion, XML in UTF-8; ``certificate`` (DER) is the signer's, None for one that nobody signs."""
 
     content: bytes
@@ -88,8 +85,7 @@ class PscMeans(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Assertions:
+class Assertions(Record, dict=True):
     """Issues them, in the variants of one DMP profile."""
 
     sessions: Sessions
@@ -102,17 +98,16 @@ class Assertions:
     audit: AuditLog
     clock: Clock
     dmp: Dmp
-    profile: DmpProfile = field(init=False)
 
     def __post_init__(self) -> None:
-        self.profile = varied(profile_named(self.dmp.profile), self.dmp.changes, window=self.dmp.window)
+        self._profile = varied(profile_named(self.dmp.profile), self.dmp.changes, window=self.dmp.window)
 
     async def vihf(self, session: Session, wanted: VihfWanted, attempt: Attempt) -> Issued:
         """A VIHF. Raises AssertionRefused's classes, SituationUnknown, ConsentRefused, the errors of PIN and card."""
         speaker = await self._speaker(session, wanted)
         mode = {CPX: Mode.DIRECT, CSA: Mode.INDIRECT}.get(session.method, Mode.AIR)
         call = VihfCall(mode, wanted.patient, wanted.access, wanted.is_secret, wanted.role, wanted.section)
-        vihf = _Vihf(speaker, self._completed(wanted.registration), call, self.profile, self.clock)
+        vihf = _Vihf(speaker, self._completed(wanted.registration), call, self._profile, self.clock)
         entry = entry_of(session.caller, "assertion.vihf", session=session.id, document=self._about(wanted))
         if mode is Mode.AIR:
             return await self._air(session, vihf, entry, attempt)
@@ -121,7 +116,7 @@ class Assertions:
     async def insi(self, session: Session, wanted: InsiWanted, attempt: Attempt) -> Issued:
         """An INSi assertion; one of a person whom PSC vouches for is not signed. Raises as ``vihf`` does."""
         speaker = await self._speaker(session, None)
-        insi = _Insi(speaker, self._completed(wanted.registration), wanted.call, self.profile, self.clock)
+        insi = _Insi(speaker, self._completed(wanted.registration), wanted.call, self._profile, self.clock)
         entry = entry_of(session.caller, "assertion.insi", session=session.id, document="insi")
         if session.card is None:
             return await self._unsigned(session, insi, entry)
@@ -207,8 +202,7 @@ def _declared(session: Session, wanted: VihfWanted | None) -> Speaker:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Vihf:
+class _Vihf(Value):
     """A VIHF but for its signer."""
 
     speaker: Speaker
@@ -234,8 +228,7 @@ class _Vihf:
         return replace(self.speaker.identity, organisation=organisation)
 
 
-@dataclass(frozen=True, slots=True)
-class _Insi:
+class _Insi(Value):
     """An INSi assertion but for its signer."""
 
     speaker: Speaker

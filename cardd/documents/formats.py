@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
@@ -35,6 +34,7 @@ from cardd.formats.verified import VerifiedSignature
 from cardd.formats.xades import prepare_xades, prepare_xades_digest
 from cardd.formats.xades_read import verify_xades
 from cardd.model import Identity
+from cardd.values import Value
 
 HEAD = 1024
 PEM_MAX = 16 * 1024 * 1024
@@ -45,8 +45,7 @@ _PEM_END = re.compile(rb"^-----END [^\r\n]*-----\Z", re.MULTILINE)
 _JWS = re.compile(rb"\s*e[wy][\w-]{8,}[\w.\s-]*\Z")  # base64url of a JSON object, which is longer than the head
 
 
-@dataclass(frozen=True, slots=True)
-class Signatory:
+class Signatory(Value):
     """Who signs, with which key, at what time."""
 
     signer: Signer

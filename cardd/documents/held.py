@@ -12,7 +12,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
@@ -22,25 +21,26 @@ from cardd.errors import DocumentNoSpace, DocumentsFull, DocumentUnknown
 from cardd.formats.document import again, settle, size_of
 from cardd.ports import Clock
 from cardd.secret import new_id
+from cardd.values import Record, Value, field
 
 NAMED = re.compile(rb'("document_id"\s*:\s*")([^"\\]*)')
 LIFETIME = 600.0  # seconds: longer than any dialog, shorter than a coffee
 
 
-@dataclass(frozen=True, slots=True)
-class HeldDocument:
+class HeldDocument(Value):
     """One document; ``digest`` is the SHA-256 of one that was handed over, ``expires_at`` when it is dropped."""
 
+    HIDDEN = frozenset({"content"})
+
     id: str
-    content: BinaryIO = field(repr=False)
+    content: BinaryIO
     size: int
     media_type: str
     expires_at: datetime
     digest: bytes = b""
 
 
-@dataclass(slots=True)
-class HeldDocuments(Part):
+class HeldDocuments(Part, Record):
     """The documents of all sessions. ``count_max`` and ``bytes_max`` are for one session."""
 
     clock: Clock

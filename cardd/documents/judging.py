@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from asn1crypto import x509
@@ -35,6 +34,7 @@ from cardd.formats.trust import NoPath, TrustedAuthorities, name_of
 from cardd.formats.verified import Format, Revocation, Scope, Status, VerifiedSignature, VerifiedTimestamp
 from cardd.identity.holders import identity_of, is_test
 from cardd.model import Identity
+from cardd.values import replace
 
 SKEW = timedelta(minutes=1)
 USES = {

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from cardd.documents.verdicts import Chain, Judged, Reason, Signer, Timestamp, Verification
 from cardd.formats.verified import Revocation
 from cardd.model import Identity
+from cardd.values import asdict
 
 Value = object
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from cardd.core.signing import Signed
@@ -16,13 +15,13 @@ from cardd.formats.options import (
     XadesOptions,
 )
 from cardd.model import Algorithm
+from cardd.values import Value, field
 
 FormatOptions = JwsOptions | CadesOptions | PadesOptions | XadesOptions | SubmissionSetOptions
 Options = RawOptions | FormatOptions
 
 
-@dataclass(frozen=True, slots=True)
-class ToSign:
+class ToSign(Value):
     """One signature asked for.
 
     Either ``document``, a file that stays open until the end, or ``digest``, its SHA-256, for what stands beside its
@@ -39,8 +38,7 @@ class ToSign:
     timestamp: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SignedDocument:
+class SignedDocument(Value):
     """What came of it: a file at its beginning, to be closed by whoever takes it; for a raw signature, its value."""
 
     options: Options
@@ -48,8 +46,7 @@ class SignedDocument:
     content: BinaryIO
 
 
-@dataclass(frozen=True, slots=True)
-class ToVerify:
+class ToVerify(Value):
     """What is given: open files, which stay open; they have a number (``fileno``).
 
     ``content`` is the document of a detached signature. A raw one is ``signature``, the value, with ``certificate``

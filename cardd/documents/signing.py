@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +28,7 @@ from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared, Signer
 from cardd.model import Identity
 from cardd.ports import Clock
+from cardd.values import Record, Value
 
 NOTHING = hashlib.sha256().digest()  # of a document without content
 
@@ -49,8 +49,7 @@ class Exchange(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class TimestampAuthority:
+class TimestampAuthority(Record):
     """The configured timestamp authority, made when the first timestamp is wanted.
 
     ``authorities`` is a PEM file of those that its certificate may end at; None is a fault of the configuration.
@@ -75,8 +74,7 @@ class TimestampAuthority:
         return self._stamper
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
+class _Ready(Value):
     """A document that only lacks its signature; ``digest`` is the document's."""
 
     request: ToSign

@@ -6,13 +6,13 @@ nothing is known to be wrong, and something could not be checked; ``reasons`` sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from cardd.formats.verified import Revocation, VerifiedSignature
 from cardd.i18n import N_, Domain
 from cardd.model import Identity
+from cardd.values import Value
 
 _ = Domain("verdicts")
 
@@ -84,8 +84,7 @@ REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Value):
     """One reason for a verdict: ``code`` (of ``REASONS``) for programs, with the words that its sentence needs."""
 
     code: str
@@ -97,8 +96,7 @@ class Reason:
         return _(REASONS[self.code], language, **dict(self.params))
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Value):
     """The path to an authority that is trusted: its name, or in ``problem`` why there is none (``NoPath``)."""
 
     trusted: bool
@@ -106,8 +104,7 @@ class Chain:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Value):
     """The certificate that signed; ``holder`` where it is a health professional's, as cards have them."""
 
     certificate: bytes
@@ -120,8 +117,7 @@ class Signer:
     holder: Identity | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Timestamp:
+class Timestamp(Value):
     """An RFC 3161 timestamp. It is ``trusted`` when it is intact, its authority is, and is known not to be revoked."""
 
     time: datetime
@@ -132,8 +128,7 @@ class Timestamp:
     revocation: Revocation | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Value):
     """One signature. ``at`` is the time that it was judged for: a trusted timestamp's (``stamped``), else now.
 
     ``revocation`` is the signer's or, where that tells more, of an authority between; None when there was no path to
@@ -151,8 +146,7 @@ class Judged:
     timestamp: Timestamp | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Value):
     """The document's verdict, with its own reasons, and its signatures."""
 
     verdict: Verdict

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from weakref import WeakValueDictionary
 from cardd.documents.requests import ToVerify
 from cardd.formats.pdf.process import PdfProcess
 from cardd.ports import Clock
+from cardd.values import Record, Value, field
 
 if TYPE_CHECKING:
     from cardd.documents.judging import Judge
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 THREADS, OF_ONE_USER = 4, 2
 
 
-@dataclass(frozen=True, slots=True)
-class Anchors:
+class Anchors(Value):
     """Whom to trust: PEM files, for signers and for timestamps (the signers' when None), and certificates (DER).
 
     ``simulated`` are a simulator's, which revoke nobody: of a daemon that simulates, or where they are asked for.
@@ -39,8 +38,7 @@ class Anchors:
     simulated: Sequence[bytes] = ()
 
 
-@dataclass(slots=True)
-class Verifier:
+class Verifier(Record):
     """``network`` is None where nobody may be asked about revocation: only ``answers`` are known then."""
 
     anchors: Anchors

@@ -7,12 +7,12 @@ hostile: depth and number of parts have limits, and no length passes what is the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
 
 from cardd.errors import DocumentMalformed
 from cardd.formats.document import PIECE, size_of
+from cardd.values import Value
 
 MAX_DEPTH = 16
 MAX_PARTS = 500_000
@@ -20,8 +20,7 @@ OCTET_STRING, SEGMENTED = 0x04, 0x24
 CONSTRUCTED = 0x20
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Value):
     """One data object by its offsets in the file: header, content, the content's end, and what comes next."""
 
     tag: int

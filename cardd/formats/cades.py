@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import BinaryIO
 
@@ -31,6 +30,7 @@ from cardd.formats.prepared import Signer
 from cardd.formats.verified import Format, Scope, VerifiedSignature, VerifiedTimestamp
 from cardd.model import Message
 from cardd.tlv import encode, header
+from cardd.values import Value
 
 OCTET_STRING, EXPLICIT, IMPLICIT = 0x04, 0xA0, 0xA0
 VERSION = encode(0x02, b"\x01")
@@ -62,8 +62,7 @@ def prepare_cades_digest(
     return CadesPrepared(signer_part(signer, digest, now, mime_type), None)
 
 
-@dataclass(frozen=True, slots=True)
-class CadesPrepared:
+class CadesPrepared(Value):
     """A CAdES signature that is ready but for its value; ``content`` is the document that it will hold."""
 
     part: SignerPart

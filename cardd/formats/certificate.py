@@ -12,7 +12,6 @@ Source: RFC 5280, sections 4.1 and 4.2; RFC 4514.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -31,6 +30,7 @@ from cardd.formats.document import reading
 from cardd.formats.prepared import Signer
 from cardd.model import Algorithm
 from cardd.tlv import Tlv, parse, parse_one
+from cardd.values import Value
 
 if TYPE_CHECKING:
     from asn1crypto import x509
@@ -82,8 +82,7 @@ class Use(StrEnum):
     UNSAID = "unsaid"
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Value):
     """One value of a name: its type (a dotted OID), the text, None where it is none, and the value's DER."""
 
     type: str
@@ -98,8 +97,7 @@ class Attribute:
         return f"{keyword or self.type}={_escaped(self.text)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Value):
     """A distinguished name: its parts in the certificate's order, the values of each in DER's order."""
 
     parts: tuple[tuple[Attribute, ...], ...]
@@ -128,8 +126,7 @@ class Name:
         return next(iter(self.values(kind)), None)
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateFacts:
+class CertificateFacts(Value):
     """What a certificate says of itself.
 
     ``key_usage`` is in RFC 5280's words; ``key`` is ``rsa``, ``rsassa_pss``, a named curve, or another algorithm's

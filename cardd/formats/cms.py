@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TypeAlias
@@ -22,6 +21,7 @@ from cardd.formats.raw import ALGORITHMS, accepts
 from cardd.formats.verified import Flaw
 from cardd.model import Algorithm, Message
 from cardd.tlv import encode, parse
+from cardd.values import Value
 
 SEQUENCE, SET = 0x30, 0x31
 MIME_TYPE = "0.4.0.1733.2.1"  # id-aa-ets-mimeType (EN 319 122-1, section 5.2.5.2), which asn1crypto does not know
@@ -35,8 +35,7 @@ DigestOf = Callable[[str], bytes]
 """The digest of the content by the hash that hashlib has under this name."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignerPart:
+class SignerPart(Value):
     """What a signer signs: ``attributes``, the DER of the set of signed attributes."""
 
     signer: Signer
@@ -111,8 +110,7 @@ def _signed_with(algorithm: Algorithm) -> algos.SignedDigestAlgorithm:
     return algos.SignedDigestAlgorithm({"algorithm": "rsassa_pss", "parameters": parameters})
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Value):
     """What a SignerInfo says: ``algorithm`` by its JOSE name; ``attributes`` are the signed ones by name."""
 
     certificate: x509.Certificate

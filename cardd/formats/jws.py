@@ -10,7 +10,6 @@ import hmac
 import json
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import new, sha256
 from typing import BinaryIO, cast
@@ -38,6 +37,7 @@ from cardd.formats.prepared import Signer
 from cardd.formats.raw import ALGORITHMS, HASHES, accepts
 from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature, VerifiedTimestamp
 from cardd.model import JsonValue, Message
+from cardd.values import Value
 
 PAYLOAD_MAX = 10 * 1024 * 1024
 MESSAGE_MAX = 1024 * 1024  # a longer one goes to the key by its digest alone
@@ -69,8 +69,7 @@ def prepare_jws(document: BinaryIO, signer: Signer, now: datetime, options: JwsO
     return JwsPrepared(_message(protected, document), protected, document, options)
 
 
-@dataclass(frozen=True, slots=True)
-class JwsPrepared:
+class JwsPrepared(Value):
     """A JWS that is ready but for its value: ``message`` is its signing input, ``protected`` its encoded header."""
 
     message: Message

@@ -5,9 +5,10 @@ Each has the ``format``'s name, and the ``media_type`` of what comes of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, ClassVar
+
+from cardd.values import Value
 
 Rectangle = tuple[float, float, float, float]
 
@@ -19,16 +20,14 @@ class Serialization(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class RawOptions:
+class RawOptions(Value):
     """The bare value."""
 
     format: ClassVar[str] = "raw"
     media_type: ClassVar[str] = "application/octet-stream"
 
 
-@dataclass(frozen=True, slots=True)
-class JwsOptions:
+class JwsOptions(Value):
     """``typ`` and ``cty`` go into the header as they are; ``stamped`` says that a timestamp will come."""
 
     format: ClassVar[str] = "jws"
@@ -45,8 +44,7 @@ class JwsOptions:
         return "application/jose" if self.serialization is Serialization.COMPACT else "application/jose+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Visible:
+class Visible(Value):
     """Where a visible signature stands, and what it shows beside the name, number and time of who signs.
 
     ``page`` counts from 1, or from -1 backwards; ``rectangle`` is left, bottom, right, top in points from the page's
@@ -60,8 +58,7 @@ class Visible:
     language: str = "fr"
 
 
-@dataclass(frozen=True, slots=True)
-class PadesOptions:
+class PadesOptions(Value):
     """What the signature says of itself; ``field`` is the name of the new form field, found where it is not given."""
 
     format: ClassVar[str] = "pades"
@@ -73,8 +70,7 @@ class PadesOptions:
     visible: Visible | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CadesOptions:
+class CadesOptions(Value):
     """``detached`` leaves the document beside the signature; ``mime_type`` is what the document is said to be."""
 
     format: ClassVar[str] = "cades"
@@ -103,8 +99,7 @@ class CertificateProperty(StrEnum):
     V1 = "SigningCertificate"
 
 
-@dataclass(frozen=True, slots=True)
-class XadesOptions:
+class XadesOptions(Value):
     """``mime_type`` is told as the document's; ``uri`` is where a detached document is to be found, if that is said."""
 
     format: ClassVar[str] = "xades"
@@ -116,8 +111,7 @@ class XadesOptions:
     certificate: CertificateProperty = CertificateProperty.V2
 
 
-@dataclass(frozen=True, slots=True)
-class SetDocument:
+class SetDocument(Value):
     """A document of a set: its XDS ``uniqueId`` (an OID), and its octets, None when they are not at hand.
 
     ``is_xml``: its canonical form is signed (CDA), so that it may be written another way on the road; ``digest`` is
@@ -130,8 +124,7 @@ class SetDocument:
     digest: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SubmissionSetOptions:
+class SubmissionSetOptions(Value):
     """A DMP submission set by its ``uniqueId``, and its documents.
 
     ``has_chain``: the sources disagree on whether SigningCertificate lists the authorities too.

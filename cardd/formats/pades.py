@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -34,6 +33,7 @@ from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature
 from cardd.i18n import Domain
 from cardd.model import Identity, Message
 from cardd.tlv import announced_size
+from cardd.values import Value, replace
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -93,8 +93,7 @@ def prepare_pades(
     return PadesPrepared(signer_part(signer, placed.digest, None), document, placed.start, placed.end)
 
 
-@dataclass(frozen=True, slots=True)
-class PadesPrepared:
+class PadesPrepared(Value):
     """A PDF with a place for the CMS message: a hexadecimal string between these two positions, brackets included."""
 
     part: SignerPart

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from cardd.model import Algorithm, Message
+from cardd.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Value):
     """Whose key will sign: its certificate, those above it as far as they are known (DER), and how it signs."""
 
     certificate: bytes

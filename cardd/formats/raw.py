@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from base64 import urlsafe_b64decode
-from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
@@ -19,6 +18,7 @@ from cardd.errors import DocumentContentMissing, DocumentIsSignedPart, DocumentM
 from cardd.formats.document import UNREADABLE, reading, sha256_of, size_of
 from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature
 from cardd.model import Message
+from cardd.values import Value
 
 CONTENT_MAX = 16 * 1024 * 1024  # a longer one goes to the key by its digest alone
 HASHES = {"256": "sha256", "384": "sha384", "512": "sha512"}  # by what ends an algorithm's name
@@ -47,8 +47,7 @@ def prepare_raw(document: BinaryIO | None, digest: bytes | None) -> RawPrepared:
     return RawPrepared(Message(sha256_of(document), content))
 
 
-@dataclass(frozen=True, slots=True)
-class RawPrepared:
+class RawPrepared(Value):
     """What the key signs, and nothing around it."""
 
     message: Message

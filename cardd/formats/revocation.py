@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -35,6 +34,7 @@ from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
 from cardd.formats.document import UNREADABLE
 from cardd.formats.trust import name_of
 from cardd.formats.verified import Revocation, Source, Status, Why
+from cardd.values import Value
 
 R = TypeVar("R")
 
@@ -158,8 +158,7 @@ class _BelowAnchor(ValidationPath):
         return path
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Value):
     """One question: a GET, or a POST of ``body``."""
 
     source: Source

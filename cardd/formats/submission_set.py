@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import new, sha256
 from typing import BinaryIO
@@ -43,6 +42,7 @@ from cardd.formats.xmldsig import (
     new_signature,
     prepared_signature,
 )
+from cardd.values import replace
 
 SIGNED_PROPERTIES = f"{XADES_111}SignedProperties"
 PURPOSE = "1.2.840.10065.1.12.1.14"  # source signature (ASTM E1762)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import new, sha256
 from typing import TYPE_CHECKING
@@ -31,6 +30,7 @@ from cardd.formats.cms import DIGESTS, Judged, certificates_of, judge
 from cardd.formats.document import reading
 from cardd.formats.verified import Flaw, VerifiedTimestamp
 from cardd.tlv import parse_one
+from cardd.values import Value
 
 if TYPE_CHECKING:
     from cardd.formats.trust import TrustedAuthorities
@@ -43,8 +43,7 @@ Exchange = Callable[[bytes], Awaitable[bytes]]
 """Sends a timestamp request and gives the answer, both DER."""
 
 
-@dataclass(frozen=True, slots=True)
-class TimestampRequest:
+class TimestampRequest(Value):
     """One request: what goes to the authority (DER), and what its answer must repeat."""
 
     der: bytes
@@ -93,8 +92,7 @@ def verified(token: bytes, covered: bytes) -> VerifiedTimestamp:
     return VerifiedTimestamp(read.time, read.judged.certificate.dump(), read.chain, flaw)
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(Value):
     time: datetime
     imprint: tuple[str, bytes]
     nonce: int | None

@@ -6,11 +6,11 @@ not revoked is judged apart; what authorities say of that is here too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from cardd.formats.pdf.wire import Later
+from cardd.values import Value
 
 
 class Format(StrEnum):
@@ -49,8 +49,7 @@ class Flaw(StrEnum):
     WEAK = "weak"
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedTimestamp:
+class VerifiedTimestamp(Value):
     """An RFC 3161 timestamp of the signature: when, by whose certificate, with which others at hand (all DER)."""
 
     time: datetime
@@ -64,8 +63,7 @@ class VerifiedTimestamp:
         return self.flaw is None
 
 
-@dataclass(frozen=True, slots=True)
-class SignedSet:
+class SignedSet(Value):
     """A DMP submission set by its ``uniqueId``, its documents in the manifest's order, and those that were changed."""
 
     unique_id: str
@@ -73,8 +71,7 @@ class SignedSet:
     changed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedSignature:
+class VerifiedSignature(Value):
     """One signature of a document.
 
     ``certificate`` is the signer's, ``chain`` the others that came with it (DER, in no order that means anything);
@@ -138,8 +135,7 @@ class Why(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True)
-class Revocation:
+class Revocation(Value):
     """What is known of one certificate's, ``subject``.
 
     ``as_of`` is when the authority said so (thisUpdate), ``revoked_at`` since when it is revoked, ``reason`` why, in

@@ -17,7 +17,6 @@ from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
@@ -36,6 +35,7 @@ from cardd.formats.document import new_document, pieces
 from cardd.formats.prepared import Signer
 from cardd.formats.xml import C14N, EXCLUSIVE, WITH_COMMENTS, Element, canonical, canonical_document, without_comments
 from cardd.model import Algorithm, Message
+from cardd.values import Value
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
 XADES = "http://uri.etsi.org/01903/v1.3.2#"
@@ -63,8 +63,7 @@ ID_NAMES = ("Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id")
 _with_ids = etree.XPath("//*[@Id or @ID or @id or @xml:id]")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Value):
     """One thing that is signed: where it is, what is done with it, and the SHA-256 of what comes of that."""
 
     digest: bytes
@@ -74,8 +73,7 @@ class Reference:
     type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class XmlPrepared:
+class XmlPrepared(Value):
     """An XML signature that is ready but for its value; ``around`` is what stands before and after it."""
 
     signature: Element
@@ -179,8 +177,7 @@ def add_digest(parent: Element, namespace: str, digest: bytes) -> None:
     add(parent, namespace, "DigestValue", b64encode(digest).decode())
 
 
-@dataclass(frozen=True, slots=True)
-class Covered:
+class Covered(Value):
     """What one reference covers: ``sha256`` of its octets as they are here.
 
     ``element`` is where they stand, None when the document is elsewhere; ``is_document`` says that it is all of the
@@ -197,8 +194,7 @@ class Covered:
     is_open: bool = False
 
 
-@dataclass(frozen=True)
-class SignedXml:
+class SignedXml(Value, dict=True):
     """One ds:Signature in its document; ``content`` is the document that a reference to the outside means."""
 
     root: Element

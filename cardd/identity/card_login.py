@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Protocol
 
@@ -42,6 +41,7 @@ from cardd.identity.holders import identity_of
 from cardd.model import AuditEntry, Caller, CardCertificate, CardInfo, Choice, Identity, KeyPurpose, Outcome, Question
 from cardd.ports import AuditLog
 from cardd.secret import Secret, new_id
+from cardd.values import Value, replace
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +116,7 @@ class StoredPin(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(Value):
     """How one login method uses a key: its name, which card, whom a certificate stands for, and a PIN kept for it."""
 
     name: str

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -39,6 +38,7 @@ from cardd.identity.holders import acting_identity, structure_identity
 from cardd.model import Algorithm, Caller, CardKind, Identity, KeyPurpose
 from cardd.ports import SecretStore
 from cardd.secret import Secret
+from cardd.values import Value
 
 CSA = "csa"
 NOBODY = "service"  # in the place of a session
@@ -179,8 +179,7 @@ class OrganisationKey(Part):
             password.wipe()
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceKey:
+class ServiceKey(Value):
     """The certificate, and the key behind it, whose password the keyring or systemd has (entry ``csa``)."""
 
     csa: CsaLogins
@@ -195,8 +194,7 @@ class ServiceKey:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class KeySigner:
+class KeySigner(Value):
     """A signer of assertions with this key (``AssertionSigner``); the provider finds the key by ``header``."""
 
     key: ServiceKey

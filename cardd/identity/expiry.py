@@ -6,7 +6,6 @@ A certificate is known from the first login that opened it; what is kept is its 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
 
 from cardd.core.events import EventBus
@@ -14,14 +13,14 @@ from cardd.core.lifecycle import Part
 from cardd.core.state_file import StateFile
 from cardd.model import Event, JsonValue
 from cardd.ports import Clock, Store
+from cardd.values import Value
 
 STORE = "certificates"
 WARNINGS = (60, 30, 7, 0)  # days before the end; 0 is the end
 DAY = 86400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Expiring:
+class Expiring(Value):
     """A certificate that ends within 60 days, or has ended (``days`` negative); ``serial`` in hex."""
 
     serial: str

@@ -15,7 +15,6 @@ Source: the card facts, section "Certificates".
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from cardd.errors import CardGarbled, CardIncomplete, HolderUnknown
 from cardd.formats.certificate import (
@@ -30,6 +29,7 @@ from cardd.formats.certificate import (
 )
 from cardd.model import Identity, Organisation, shown
 from cardd.tlv import Tlv
+from cardd.values import replace
 
 CARD_TYPE = "1.2.250.1.71.1.2.2"
 CARD_NUMBER = "1.2.250.1.71.1.2.3"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cardd.core.inserted_card import InsertedCard
@@ -30,14 +29,14 @@ from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import Expiring, ExpiryWatch
 from cardd.model import Caller, KeyPurpose, PinState
 from cardd.ports import Prompter
+from cardd.values import Value, replace
 
 _ = Domain("advice")
 
 ASKING_MAX = 5.0  # seconds for what the card says of its PIN; the slowest one that is known takes two
 
 
-@dataclass(frozen=True, slots=True)
-class MethodState:
+class MethodState(Value):
     """One method: usable when there is no ``problem``; ``expiring`` are its certificates that are near their end.
 
     With a ``lack`` a session can be opened, but no assertion for the DMP can be made in it; with a ``limit`` one of the
@@ -133,8 +132,7 @@ class Fit(StrEnum):
     UNSUITED = "unsuited"
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Value):
     """How one method suits one use, and why (in English); ``together_with`` are those that it must be joined with."""
 
     method: str

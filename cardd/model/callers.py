@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from cardd.model.cards import PinInfo
+from cardd.values import Value, field
 
 JsonValue = str | int | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 
@@ -64,8 +64,7 @@ def rights_of(names: Iterable[str]) -> Rights:
     return named.union(*(IMPLIED[right] for right in named))
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Value, eq=False):
     """The process at the other end of a connection; ``pid`` and ``program`` only where the system tells.
 
     ``is_cardctl`` says that the process calls itself so, by its command line: to name it to a person, any of whose
@@ -74,17 +73,30 @@ class Peer:
     looked for. ``file`` is what it ran as it came, by device and inode, where that was looked for and could be seen.
     """
 
+    HIDDEN = frozenset({"socket"})
+
     uid: int
     pid: int | None = None
     program: str | None = None
-    is_cardctl: bool = field(default=False, compare=False)
-    socket: int | None = field(default=None, compare=False, repr=False)
-    process: str = field(default="", compare=False)
-    file: tuple[int, int] | None = field(default=None, compare=False)
+    is_cardctl: bool = False
+    socket: int | None = None
+    process: str = ""
+    file: tuple[int, int] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are of one user, process and program."""
+        return isinstance(other, Peer) and self._told == other._told
+
+    def __hash__(self) -> int:
+        """Return the hash of what is compared."""
+        return hash(self._told)
+
+    @property
+    def _told(self) -> tuple[int, int | None, str | None]:
+        return self.uid, self.pid, self.program
 
 
-@dataclass(frozen=True, slots=True)
-class Executable:
+class Executable(Value):
     """The file that a process runs, as the kernel tells it: no process can choose ``device`` and ``inode``.
 
     ``path`` is what it is called, empty where it may not be seen. ``is_replaced`` says that the file was root's, at a
@@ -124,8 +136,7 @@ class CallerKey(NamedTuple):
         return self.id.partition(" ")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Value, eq=False):
     """Who calls: a paired program, an allowed web origin, or an unpaired program on the Unix socket (cardctl).
 
     ``id`` is the client's identifier or the origin itself; ``name`` is what a person reads in a dialog; ``origin``
@@ -135,13 +146,27 @@ class Caller:
     a page proved itself by (RFC 7638).
     """
 
+    HIDDEN = frozenset({"seal"})
+
     kind: CallerKind
     id: str
     name: str
     origin: str
     peer: Peer
-    seal: bytes | None = field(default=None, repr=False, compare=False)
-    page_key: str | None = field(default=None, compare=False)
+    seal: bytes | None = None
+    page_key: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are the same program or site, of the same process."""
+        return isinstance(other, Caller) and self._told == other._told
+
+    def __hash__(self) -> int:
+        """Return the hash of what is compared."""
+        return hash(self._told)
+
+    @property
+    def _told(self) -> tuple[CallerKind, str, str, str, Peer]:
+        return self.kind, self.id, self.name, self.origin, self.peer
 
     @property
     def key(self) -> CallerKey:
@@ -160,8 +185,7 @@ class Choice(StrEnum):
     NO = "no"
 
 
-@dataclass(frozen=True, slots=True)
-class ShownDocument:
+class ShownDocument(Value):
     """One document to be signed, as a person is shown it."""
 
     name: str
@@ -169,8 +193,7 @@ class ShownDocument:
     patient: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Value):
     """A dialog's content as data; words and languages are the prompter's.
 
     ``topic`` names the text in ``cardd.i18n`` (``dialog.<topic>.…``) and ``params`` fills it. ``uid`` is the user
@@ -200,8 +223,7 @@ class PinRole(StrEnum):
     PUK = "puk"
 
 
-@dataclass(frozen=True, slots=True)
-class PinQuestion:
+class PinQuestion(Value):
     """A PIN dialog: why it is asked (as a ``Question``), for which card and reader, and with how many tries.
 
     ``problem`` says why the code is asked again (``dialog.problem.…``): ``wrong``, ``mismatch``, or what makes a new
@@ -217,8 +239,7 @@ class PinQuestion:
     role: PinRole = PinRole.CURRENT
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Value):
     """Something that happened, as it goes out on ``/v1/events``.
 
     ``to`` limits it to one caller, ``user`` to the callers of one OS user: it is about a reader that is theirs alone.
@@ -238,8 +259,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(Value):
     """One row of the audit log before it is chained: who, what, with which certificate, by whose consent, how it ended.
 
     ``action`` is a dotted verb (``session.open``, ``signature.raw``, ``auth_token.issue``, ``client.pair``); ``digest``
@@ -261,8 +281,7 @@ class AuditEntry:
     request: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRow:
+class AuditRow(Value):
     """One row as it is kept: its number, its time, the entry, and the hash that chains it to the row before."""
 
     number: int
@@ -271,16 +290,17 @@ class AuditRow:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Value):
     """What the audit log keeps beside the rows of what was signed under an Idempotency-Key, in the same commit.
 
     ``name`` stands for the caller and the key, ``request`` for what was asked; both are SHA-256. ``sealed`` is what was
     signed, encrypted; None where nothing keeps it. ``row`` is the number of the first row, 0 before it is written.
     """
 
+    HIDDEN = frozenset({"sealed"})
+
     name: bytes
     request: bytes
     at: datetime
-    sealed: bytes | None = field(default=None, repr=False)
+    sealed: bytes | None = None
     row: int = 0

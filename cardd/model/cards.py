@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from cardd.values import Value, replace
 
 
 class Confinement(StrEnum):
@@ -62,8 +63,7 @@ class PinState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRef:
+class KeyRef(Value):
     """One private key of a card, as its own directories describe it.
 
     ``id`` ties key and certificate together (PKCS#15 iD, hex); ``reference`` is what the card is told; ``pin`` names
@@ -81,8 +81,7 @@ class KeyRef:
     decrypts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PinInfo:
+class PinInfo(Value):
     """A PIN or PUK as the card describes it: lengths in characters, ``tries`` when the card is fresh.
 
     ``digits`` is False for the password of a token or key file, which may have any characters.
@@ -96,8 +95,7 @@ class PinInfo:
     digits: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class PinStatus:
+class PinStatus(Value):
     """What the card answers when it is asked about its PIN; ``tries_left`` is None when it does not tell."""
 
     tries_left: int | None
@@ -116,8 +114,7 @@ class PinStatus:
                 return PinState.READY
 
 
-@dataclass(frozen=True, slots=True)
-class CardInfo:
+class CardInfo(Value):
     """What can be known of a card without its certificates and without a PIN; ``serial`` is empty when it has none.
 
     ``puk`` is the code that unblocks the PIN; None when nothing can unblock it here. ``unusable`` are the kinds of the
@@ -138,8 +135,7 @@ class CardInfo:
         return next((key for key in self.keys if key.purpose is purpose), None)
 
 
-@dataclass(frozen=True, slots=True)
-class CardCertificate:
+class CardCertificate(Value):
     """One certificate read from a card: ``der`` as the card holds it, ``key_id`` of the key it belongs to."""
 
     key_id: str
@@ -147,8 +143,7 @@ class CardCertificate:
     der: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Value):
     """What is to be signed. ``digest`` is its SHA-256; ``content`` is there when the caller sent the document."""
 
     digest: bytes
@@ -158,8 +153,7 @@ class Message:
 CARD_TYPES = {"0": "CPS", "1": "CPF", "2": "CPE", "3": "CPA"}  # ANS table G02
 
 
-@dataclass(frozen=True, slots=True)
-class Organisation:
+class Organisation(Value):
     """The structure that a certificate stands for.
 
     ``identifier`` is the certificate's own (FINESS, SIREN, SIRET …), ``kind`` what its form tells it to be: ``finess``,
@@ -171,8 +165,7 @@ class Organisation:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Value):
     """Who a session speaks for: the fields of the certificate or of PSC's userinfo, none of them invented.
 
     ``national_id`` has its type prefix (``8`` RPPS, …); codes are those of the ANS tables, None when absent. In a
@@ -203,8 +196,7 @@ class Identity:
         return f"person:{self.national_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Value):
     """One way in which a professional practises: an exercice and one of its activities, as the card or PSC has them.
 
     ``id`` tells them apart within one identity. Codes are those of the ANS tables, None where nothing is said;

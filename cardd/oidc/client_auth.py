@@ -16,7 +16,6 @@ import os
 import secrets
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote_plus
 
@@ -29,6 +28,7 @@ from cryptography.x509 import Certificate
 from cardd.errors import PscClientRefused
 from cardd.oidc.tokens import Token
 from cardd.secret import overwrite
+from cardd.values import Value, field
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFETIME = 60
@@ -37,12 +37,13 @@ COORDINATE = 32  # bytes
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Value):
     """What one request carries: form fields and headers. Never shown."""
 
-    form: Mapping[str, str | Token] = field(default_factory=dict, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    HIDDEN = frozenset({"form", "headers"})
+
+    form: Mapping[str, str | Token] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class ClientAuthentication(Protocol):
@@ -85,8 +86,7 @@ class AssertionSigner(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _BySecret:
+class _BySecret(Value):
     """The proof is a secret; ``mtls`` for tokens bound to a certificate beside it."""
 
     client_id: str
@@ -103,7 +103,6 @@ class _BySecret:
         return Credentials(form={"client_id": self.client_id})
 
 
-@dataclass(frozen=True, slots=True)
 class SecretBasic(_BySecret):
     """The id and secret in an Authorization header."""
 
@@ -116,7 +115,6 @@ class SecretBasic(_BySecret):
         return Credentials(headers={"Authorization": f"Basic {told}"})
 
 
-@dataclass(frozen=True, slots=True)
 class SecretPost(_BySecret):
     """The id and secret as fields of the form."""
 
@@ -125,8 +123,7 @@ class SecretPost(_BySecret):
         return Credentials(form={"client_id": self.client_id, "client_secret": self.secret})
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateKeyJwt:
+class PrivateKeyJwt(Value):
     """An assertion signed for each request, good for one minute and for one use."""
 
     client_id: str
@@ -165,8 +162,7 @@ class PrivateKeyJwt:
         return await self.credentials(address, now)
 
 
-@dataclass(frozen=True, slots=True)
-class TlsClientAuth:
+class TlsClientAuth(Value):
     """The certificate of the TLS connection; the context that ``HttpClient`` was given shows it."""
 
     client_id: str
@@ -186,8 +182,7 @@ class TlsClientAuth:
         return await self.credentials(address, now)
 
 
-@dataclass(frozen=True, slots=True)
-class ClientKey:
+class ClientKey(Value):
     """A private key and the chain of its certificate, the own one first; the chain may be empty for assertions."""
 
     key: PrivateKey
@@ -225,8 +220,7 @@ class ClientKey:
             os.close(handle)
 
 
-@dataclass(frozen=True, slots=True)
-class FileSigner:
+class FileSigner(Value):
     """Signs assertions with a key in memory (``AssertionSigner``)."""
 
     client: ClientKey

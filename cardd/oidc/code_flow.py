@@ -16,7 +16,6 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from yarl import URL
 
@@ -26,18 +25,20 @@ from cardd.oidc.http import Refusal
 from cardd.oidc.loopback import LoopbackSite
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import Binding
+from cardd.values import Value, field
 
 TIMEOUT = 300.0
 REDIRECT = "redirect"
 
 
-@dataclass(frozen=True, slots=True)
-class _Secrets:
+class _Secrets(Value):
     """Three values that nobody can guess, new for each login."""
 
-    state: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
-    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
-    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48), repr=False)
+    HIDDEN = frozenset({"state", "nonce", "verifier"})
+
+    state: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
 
     @property
     def challenge(self) -> str:

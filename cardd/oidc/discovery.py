@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
 
@@ -28,6 +27,7 @@ from cardd.errors import (
 from cardd.oidc.http import Http, SharedFetch
 from cardd.oidc.tokens import JsonObject, parse, text
 from cardd.ports import Clock
+from cardd.values import Value, field
 
 PLACES = ("wallet-openid-configuration", "openid-configuration")
 MAX_AGE = 3600.0
@@ -46,8 +46,7 @@ NEEDED = ("authorization", "token", "userinfo", "jwks")
 RedirectIssuer = Literal["optional", "announced"]
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderSettings:
+class ProviderSettings(Value):
     """One service at one provider.
 
     ``issuer`` is compared to the letter; ``extra_hosts`` are hosts outside its domain that its endpoints may be on;
@@ -79,8 +78,7 @@ class ProviderSettings:
         return {**self.parameters, "scope": self.scope, **level}
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(Value):
     """What discovery told: addresses by short name, those for clients with a certificate (RFC 8705, 5) beside them.
 
     ``iss_in_redirect`` says that the provider names itself in its redirects (RFC 9207).

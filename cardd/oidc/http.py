@@ -15,7 +15,6 @@ import math
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import quote_plus
@@ -51,6 +50,7 @@ from cardd.http import NO_HEADERS, Connectors, Headers, HttpAnswer, HttpClient, 
 from cardd.oidc.tokens import Token, parse
 from cardd.outward import DIRECT, Outward
 from cardd.ports import Clock
+from cardd.values import Value
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate, Name
@@ -115,8 +115,7 @@ def encoded(form: Form) -> bytearray:
     return out
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Value):
     """How many seconds an answer may take, and how many pass before the second and the third try of a GET."""
 
     answer: float = 15.0
@@ -251,8 +250,7 @@ class SharedFetch(Generic[T]):
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Value):
     """An OAuth error code, empty where the answer has none; ``description`` is compared, never shown."""
 
     error: str

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from cardd.errors import PscGarbled, PscTokenMalformed, PscTokenReplayed
 from cardd.oidc.provider import Provider
 from cardd.oidc.signed import IdToken, check_audience, check_issuer, check_times, check_type, verify
 from cardd.oidc.tokens import JsonObject, number
+from cardd.values import Value
 
 TOKEN = "logout_token"  # noqa: S105 - its name
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -18,8 +18,7 @@ LIFETIME = 120.0  # of a logout token without an end of its own
 REMEMBERED = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class LogoutNotice:
+class LogoutNotice(Value):
     """The provider says that a session ended: that ``sid``, or all those of ``subject`` where there is no sid."""
 
     subject: str | None

@@ -17,7 +17,6 @@ import secrets
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from html import escape
 from urllib.parse import parse_qsl
 
@@ -26,6 +25,7 @@ from aiohttp import web
 from cardd.errors import AddressInUse, CarddError
 from cardd.i18n import N_, Domain, language_of
 from cardd.model import Peer
+from cardd.values import Value
 
 HOST = "127.0.0.1"
 PATH = "/callback"
@@ -76,8 +76,7 @@ _PAGE = """<!doctype html>
 """
 
 
-@dataclass(frozen=True, slots=True)
-class SiteLimits:
+class SiteLimits(Value):
     """What the site takes: ``form`` seconds for a whole form, ``idle`` seconds of silence or of a request's head."""
 
     form: float = 5.0
@@ -85,8 +84,7 @@ class SiteLimits:
     connections: int = 64
 
 
-@dataclass(frozen=True, slots=True)
-class _Visitor:
+class _Visitor(Value):
     """Who holds one connection."""
 
     uid: int
@@ -134,8 +132,7 @@ class _Server(web.Server):
         self._visitors.pop(oldest).transport.abort()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Expected:
+class Expected(Value, eq=False):
     """A login that waits for the browser of this OS user.
 
     ``start`` leads the browser to the provider's ``page``; ``answer`` has the parameters that it comes back with.
@@ -148,8 +145,7 @@ class Expected:
     answer: asyncio.Future[Mapping[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class OnLogout:
+class OnLogout(Value):
     """Who hears that a session ended: of the parameters of a request to the logout page, and of a logout token."""
 
     front_channel: Callable[[Mapping[str, str]], None]

@@ -11,7 +11,6 @@ import contextlib
 import re
 import secrets
 import ssl
-from dataclasses import dataclass, replace
 
 from yarl import URL
 
@@ -45,6 +44,7 @@ from cardd.oidc.tokens import JsonObject, TokenSet, objects, parse, read_tokens,
 from cardd.outward import DIRECT, Outward
 from cardd.ports import Clock
 from cardd.secret import overwrite
+from cardd.values import Value, replace
 
 TOKEN = "userinfo"  # noqa: S105 - its name
 SIGNED = "application/jwt"
@@ -52,8 +52,7 @@ VALUE_MAX = 512
 TECHNICAL = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Value):
     """A login that succeeded: its tokens, what the ID token says, and the person."""
 
     tokens: TokenSet
@@ -221,8 +220,7 @@ class Provider:
         return parse(answer.body, "jwks")
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Value):
     """Who logged in: one situation of practice for each activity, and for an exercice without any.
 
     ``identity`` has the profession only where there is one exercice. ``auth_mode`` is how the person logged in at PSC.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import replace
 
 from yarl import URL
 
@@ -17,6 +16,7 @@ from cardd.oidc.http import Form, Refusal
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import Binding
 from cardd.oidc.tokens import JsonObject, Token, TokenSet, parse, read_tokens
+from cardd.values import replace
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - its type

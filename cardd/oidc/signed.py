@@ -17,7 +17,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -44,6 +43,7 @@ from cardd.oidc.discovery import ProviderSettings
 from cardd.oidc.http import SharedFetch
 from cardd.oidc.tokens import JsonObject, Token, number, parse, texts
 from cardd.ports import Clock
+from cardd.values import Value
 
 ALGORITHMS = ("RS256", "PS256", "ES256")
 SIZE_MAX = 64 * 1024
@@ -137,8 +137,7 @@ def _usable(jwk: JsonObject, algorithm: str) -> PublicKey | None:
     return key if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Value):
     """A token whose signature is right: its header's ``typ``, and its claims, not yet compared."""
 
     type: str | None
@@ -213,8 +212,7 @@ def check_times(claims: JsonObject, now: float, skew: float, token: str, *, requ
         raise PscTokenStale(token=token, claim="iat")
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Value):
     """What ties the token to one login: the nonce of a browser login, the auth_req_id of a CIBA one.
 
     A nonce that was sent must come back. The auth_req_id comes back in CIBA's push mode only; where it does, it is
@@ -230,8 +228,7 @@ class Binding:
         return (self.nonce, self.auth_req_id) != (None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class IdToken:
+class IdToken(Value):
     """What a valid ID token says: the subject, and the provider's session id where it is told."""
 
     subject: str

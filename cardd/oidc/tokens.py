@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NoReturn
 
@@ -22,6 +21,7 @@ from cardd.errors import PscGarbled
 from cardd.model import JsonValue
 from cardd.ports import Clock
 from cardd.secret import CAPACITY, Secret, overwrite
+from cardd.values import Value, replace
 
 JsonObject = dict[str, JsonValue]
 TEXT_MAX = 4096
@@ -165,8 +165,7 @@ class Token:
         raise TypeError("a token is not written down")
 
 
-@dataclass(frozen=True, slots=True)
-class TokenSet:
+class TokenSet(Value):
     """Access token, and refresh and ID token where there are any.
 
     ``expires_at`` is for people; ``deadline`` (``Clock.monotonic``) decides, whatever is done to the time of day.

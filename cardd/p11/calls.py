@@ -5,8 +5,9 @@ A function that is not here is answered with CKR_FUNCTION_NOT_SUPPORTED.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from cardd.values import Value
 
 
 class Of(StrEnum):
@@ -17,8 +18,7 @@ class Of(StrEnum):
     SESSION = "session"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Value):
     """One function: the signatures of its request and of its answer, and whether it ``lasts`` until an event comes."""
 
     number: int

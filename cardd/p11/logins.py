@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
 
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.lifecycle import Part
@@ -22,12 +21,12 @@ from cardd.identity.card_login import CpxLogins
 from cardd.identity.csa import CsaLogins
 from cardd.model import Caller, CallerKey
 from cardd.ports import ProgramFiles
+from cardd.values import Record, Value, field
 
 Place = tuple[CallerKey, str]  # of which program, with which card
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(Value):
     """What all programs use keys by."""
 
     programs: Programs
@@ -36,8 +35,7 @@ class Keys:
     files: ProgramFiles
 
 
-@dataclass(slots=True)
-class _Login:
+class _Login(Record):
     """One login: under way, or open; ``presence`` is who waits for it."""
 
     task: asyncio.Task[Session]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cardd.driver import Card
@@ -18,6 +17,7 @@ from cardd.model import Algorithm, KeyPurpose, KeyRef
 from cardd.p11.cryptoki import Mechanism, MechanismFlag, Refused, Rv
 from cardd.p11.handshake import handshake_in
 from cardd.p11.objects import TokenObject
+from cardd.values import Value, replace
 
 EC = MechanismFlag.EC_F_P | MechanismFlag.EC_NAMEDCURVE | MechanismFlag.EC_UNCOMPRESS
 SIGNS = MechanismFlag.SIGN | MechanismFlag.HW
@@ -39,8 +39,7 @@ PSS: dict[tuple[int, ...], str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Signing:
+class Signing(Value):
     """A mechanism that signs: what the key must be able to do, and the hash that it makes of what it is given.
 
     ``given`` is that of the digest which a mechanism that makes none is handed.
@@ -76,8 +75,7 @@ SIGNING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class MechanismInfo:
+class MechanismInfo(Value):
     """What C_GetMechanismInfo tells: the sizes of keys, in bits, and the flags."""
 
     least: int
@@ -132,8 +130,7 @@ class Seen(StrEnum):
     DATA = "data"
 
 
-@dataclass(frozen=True, slots=True)
-class ToSign:
+class ToSign(Value):
     """What a program asks for: the digest that the key signs, what is seen of its content, and the server's name."""
 
     mechanism: Mechanism

@@ -10,7 +10,6 @@ import asyncio
 import os
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from itertools import count
 
 from cardd import __version__
@@ -23,6 +22,7 @@ from cardd.p11.objects import require_key
 from cardd.p11.tokens import Token, Tokens
 from cardd.p11.uses import ProgramUses
 from cardd.p11.wire import Reader, attributes, length, octets, padded, ulong, ulongs, version
+from cardd.values import Record, field
 
 HANDSHAKE = b"PRIVATE-GNOME-KEYRING-PKCS11-PROTOCOL-V-1"
 SESSIONS_MAX = 128
@@ -49,8 +49,7 @@ STATES = {(False, False): 0, (False, True): 1, (True, False): 2, (True, True): 3
 Answer = bytes | Awaitable[bytes]
 
 
-@dataclass(eq=False, slots=True)
-class OpenSession:
+class OpenSession(Record, eq=False):
     """One session of the program; ``found`` is what is left of a search."""
 
     handle: int
@@ -62,8 +61,7 @@ class OpenSession:
     decrypting: int | None = None  # by a key of this size, in bytes
 
 
-@dataclass(eq=False, slots=True)
-class SignatureBegun:
+class SignatureBegun(Record, eq=False):
     """A signature under way: by which key and mechanism, and what came of its data in parts."""
 
     key: KeyRef
@@ -72,8 +70,7 @@ class SignatureBegun:
     parts: Parts | None = None
 
 
-@dataclass(slots=True)
-class Module:
+class Module(Record):
     """The module as one program has it; a method for each function, which raises Refused or Malformed."""
 
     program: Caller

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from cardd.errors import CardGarbled
 from cardd.model import CardCertificate, KeyPurpose, KeyRef
 from cardd.p11.cryptoki import SECRET, Attribute, KeyType, ObjectClass, Refused, Rv
 from cardd.p11.wire import AttributeValue, size_of
 from cardd.tlv import SEQUENCE, Tlv, encode, parse_one
+from cardd.values import Value
 
 VERSION, INTEGER, OCTET_STRING = 0xA0, 0x02, 0x04
 RSA = bytes.fromhex("2A864886F70D010101")
@@ -25,8 +25,7 @@ COMMON_NAME = bytes.fromhex("550403")
 Attributes = Mapping[int, AttributeValue]
 
 
-@dataclass(frozen=True, slots=True)
-class PublicKey:
+class PublicKey(Value):
     """A certificate's key: its type, its numbers as attributes, the size of its signatures and of itself in bits."""
 
     type: KeyType
@@ -36,8 +35,7 @@ class PublicKey:
     info: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TokenObject:
+class TokenObject(Value):
     """One object; ``key`` is the card's key, for one that stands for it."""
 
     attributes: Attributes
@@ -176,8 +174,7 @@ def require_key(found: TokenObject | None) -> tuple[KeyRef, PublicKey]:
     return found.key, found.public
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
+class _Parts(Value):
     """Parts of a certificate as they are encoded there (RFC 5280, section 4.1)."""
 
     serial: bytes

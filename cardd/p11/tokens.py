@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.owners import OwnedReaders
@@ -19,6 +18,7 @@ from cardd.identity.holders import identity_of, organisation_of
 from cardd.model import Caller, CardCertificate, CardInfo, CardKind, KeyPurpose
 from cardd.p11.cryptoki import Attribute, Refused, Rv
 from cardd.p11.objects import TokenObject, authorities_of, objects_of
+from cardd.values import Value
 
 SLOTS_MIN, SLOTS_MAX = 4, 64
 FIRST = 1  # the number of the first slot
@@ -27,8 +27,7 @@ READ_AGAIN = 10.0  # seconds for which a card that could not be read is left in 
 SERIAL_SIZE = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Value):
     """What a card shows; an object's handle is its place among ``objects``, counted from 1."""
 
     label: str

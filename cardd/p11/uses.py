@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cardd.core.consents import SignatureRequest
@@ -44,6 +43,7 @@ from cardd.p11.cryptoki import Mechanism, Refused, Rv
 from cardd.p11.logins import Keys
 from cardd.p11.mechanisms import SHA256, Seen, ToSign
 from cardd.ports import ProgramFile
+from cardd.values import replace
 
 if TYPE_CHECKING:
     from cardd.core.session import Session

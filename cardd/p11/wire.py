@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from cardd.values import Value
 
 HEADER_SIZE = 12
 OPTIONS_MAX = 4 * 1024
@@ -42,8 +43,7 @@ class Malformed(Exception):
     """Bytes that no client of this protocol sends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Value):
     """One call: ``tag`` is the client's name for it; ``body`` is None when it was too large and has been dropped."""
 
     tag: int

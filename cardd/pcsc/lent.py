@@ -17,7 +17,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,6 +28,7 @@ from cardd.pcsc.lending import FRAME_MAX, Json
 from cardd.pcsc.readers import PcscReaders
 from cardd.pcsc.winscard import FOREVER, PNP_READER, Disposition, Handle, ReaderState, WinScard, check
 from cardd.ports import ReaderListener
+from cardd.values import Record
 from cardd.worker import Background
 
 READERS_MAX = 8  # of one desktop
@@ -221,8 +221,7 @@ def _is_name(name: object) -> bool:
     return isinstance(name, str) and 0 < len(name) <= NAME_MAX and name.isascii() and name.isprintable()
 
 
-@dataclass(eq=False, slots=True)
-class Lender:
+class Lender(Record, eq=False):
     """One desktop's agent that lends; ``end`` tells what has gone, and sends it away."""
 
     uid: int

@@ -12,12 +12,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, ReaderGone
 from cardd.pcsc.winscard import FOREVER, PNP_READER, EventState, ReaderState, WinScard
+from cardd.values import Value
 
 # pcsc-lite 1.9 refuses to watch more names at once, the list's own included; it has no more reader slots either
 WATCHED_MAX = 16
@@ -42,8 +42,7 @@ class ChangeKind(Enum):
     CARD_OUT = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Value):
     """One thing that happened to one reader; ``atr`` is empty for a mute card."""
 
     kind: ChangeKind

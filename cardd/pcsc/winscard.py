@@ -8,7 +8,6 @@ Only the low-level ``smartcard.scard`` is used, and loaded at the first call. Ev
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
 from types import ModuleType
@@ -25,6 +24,7 @@ from cardd.errors import (
     ReaderBusy,
     ReaderGone,
 )
+from cardd.values import Value, replace
 
 FOREVER = 0xFFFFFFFF  # milliseconds, as SCardGetStatusChange writes "no limit"
 PNP_READER = "\\\\?PnP?\\Notification"  # the name that stands for the list of readers itself
@@ -81,8 +81,7 @@ class EventState:
     MUTE = 0x0200
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderState:
+class ReaderState(Value):
     """One reader as SCardGetStatusChange tells it: its event state and the card's ATR, if any."""
 
     name: str
@@ -90,8 +89,7 @@ class ReaderState:
     atr: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Handle:
+class Handle(Value):
     """One connection to a card, with the protocol that was agreed on."""
 
     context: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 
 import aiohttp
@@ -25,6 +24,7 @@ from cardd.outward import DIRECT, Outward
 from cardd.relay.vouching import Vouching
 from cardd.tls.connector import KeyConnector
 from cardd.tls.dialler import Credentials, Server
+from cardd.values import Value
 
 Body = bytes | AsyncIterator[bytes] | None
 
@@ -33,8 +33,7 @@ BUFFER = 256 * 1024
 AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+class UpstreamRequest(Value):
     """A request as it goes to the server; ``target`` is its whole address, still encoded."""
 
     method: str

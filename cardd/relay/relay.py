@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,6 +36,7 @@ from cardd.ports import AuditLog, Clock
 from cardd.relay.upstream import Upstreams
 from cardd.relay.vouching import Vouching
 from cardd.request import Where, step
+from cardd.values import Value, replace
 from cardd.worker import Background
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ Pool = TypeVar("Pool", "UpstreamPool", "TunnelPool")
 STATUSES = range(200, 1000)  # no status of HTTP, or 101: nobody asked to change the protocol
 
 
-@dataclass(frozen=True, slots=True)
-class ClientCertificates:
+class ClientCertificates(Value):
     """The certificates shown to servers, and the signatures of their handshakes, each recorded before it is given."""
 
     signing: Signing

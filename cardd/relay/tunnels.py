@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 
 from cardd.config import Upstream
@@ -14,6 +13,7 @@ from cardd.outward import DIRECT, Outward
 from cardd.relay.vouching import Vouching
 from cardd.tls.dialler import Credentials, Dialler, Server
 from cardd.tls.starttls import GREETING
+from cardd.values import replace
 
 TUNNELS_MAX = 16  # mail programs have five connections or so for each account
 PIECE = 64 * 1024

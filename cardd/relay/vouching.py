@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cardd.config import Upstream
 from cardd.errors import UpstreamNotVouchedFor, UpstreamRevoked
 from cardd.ports import Clock
+from cardd.values import Value
 
 if TYPE_CHECKING:
     from pyhanko_certvalidator.path import ValidationPath
@@ -29,8 +29,7 @@ SOURCES = (b"\x06\x08\x2b\x06\x01\x05\x05\x07\x01\x01", b"\x06\x03\x55\x1d\x1f")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Vouching:
+class Vouching(Value):
     """Asks the authorities over ``network``; ``answers`` keeps what they said."""
 
     network: Network

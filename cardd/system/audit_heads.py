@@ -13,7 +13,6 @@ import hmac
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.core.audit import EMPTY, Head
@@ -21,6 +20,7 @@ from cardd.errors import AuditHeadBroken
 from cardd.files import read_file
 from cardd.secret import Secret
 from cardd.system.private import audit_fault, open_private
+from cardd.values import Value
 
 BESIDE = "head"  # in the log's own directory
 SECOND = "audit-head"  # in the state directory
@@ -39,8 +39,7 @@ OTHER = re.compile(rf"{BY_CARDD}[A-Z]+ (?!cardd\.system\.audit_sinks: )[\w.]+: "
 ALIKE = re.compile(r"audit head\b|^\S+Z \d|\d [0-9a-f]{16,}$")  # what anybody would take for a head
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(Value):
     """What one place says: its head, or why there is none (``missing``, ``garbled``, ``unsealed``, ``forged``)."""
 
     path: Path
@@ -135,8 +134,7 @@ class HeadWriter:
             os.close(file)
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Value):
     """What was found among lines that were kept elsewhere; ``unlike`` are those that look like a head and are none."""
 
     heads: list[Head]

@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -20,6 +19,7 @@ from cardd.core.audit import TIME_FORMAT, Head
 from cardd.errors import AuditUnavailable, CarddError
 from cardd.http import HttpClient, HttpFault, Limits
 from cardd.outward import DIRECT, Outward
+from cardd.values import Value
 from cardd.worker import Worker, post
 
 JOURNAL = "journal"
@@ -28,8 +28,7 @@ PATIENCE = 10.0  # seconds for one head
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Value):
     """How many seconds a sink that failed is left alone, at first and at the most, and the last head may take."""
 
     pause_first: float = 5.0

@@ -15,7 +15,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,6 +45,7 @@ from cardd.system.audit_heads import BESIDE, Heads, HeadWriter, Noted, furthest
 from cardd.system.host import SystemClock
 from cardd.system.private import open_private, refuse_exposed_directory
 from cardd.system.receipts import Receipts
+from cardd.values import Value, replace
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +76,7 @@ T = TypeVar("T")
 Told = Callable[[Head], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Custody:
+class Custody(Value):
     """How a log's head is kept, and what becomes of a log that is broken.
 
     ``second`` is its other place; ``seal_key`` seals it; ``goes_on`` has a broken log continued, the break being a row;

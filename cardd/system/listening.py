@@ -7,19 +7,18 @@ import errno
 import os
 import socket
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import AddressInUse, ConfigInvalid, StateUnavailable
 from cardd.system.systemd import LOOPBACK, Inherited
+from cardd.values import Value
 
 EVERYBODY = 0o666  # who connects is told by the kernel; what they may do is decided then
 DIRECTORY = 0o755
 BACKLOG = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
+class Listening(Value):
     """The API's sockets, TCP of both families and Unix, those over TLS, and where agents and PKCS#11 connect.
 
     ``programs`` are connections to PKCS#11 of the daemon before this one, each with the name of its process.

@@ -10,12 +10,12 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardd.backoff import BackOff
+from cardd.values import Value, field
 
 if TYPE_CHECKING:
     from cardd.system.logind_bus import LogindBus
@@ -35,8 +35,7 @@ class DesktopEvent(StrEnum):
     UNLOCK = "unlock"
 
 
-@dataclass(frozen=True, slots=True)
-class Desktops:
+class Desktops(Value):
     """Who is at the machine: the users of active local sessions, and the graphical sessions, each with its user.
 
     ``shown`` are those sessions that are on a seat's screen and not locked; ``main`` is the one of each user to which

@@ -13,11 +13,12 @@ import os
 import socket
 import ssl
 import stat
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cardd.values import Value
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -33,8 +34,7 @@ OTHERS = 0o077
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Value):
     """An authority's certificate, DER, and a server's certificate with its key, PEM."""
 
     authority: bytes

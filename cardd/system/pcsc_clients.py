@@ -12,12 +12,12 @@ import os
 import socket
 import struct
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from cardd.system.peer import is_our_child, program_of
 from cardd.system.people import Accounts
+from cardd.values import Value
 
 SOCKET_NAME, SOCKET = "PCSCLITE_CSOCK_NAME", "/run/pcscd/pcscd.comm"
 PROC = Path("/proc")
@@ -31,8 +31,7 @@ SIZE = 64 * 1024
 LIMIT = 1.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class _Socket:
+class _Socket(Value):
     """One Unix socket of this machine: inode, the inode at its other end, its owner, its path."""
 
     inode: int
@@ -41,8 +40,7 @@ class _Socket:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class PcscClient:
+class PcscClient(Value):
     """A program that is connected to pcscd; ``pid`` 0 and ``program`` empty where that may not be seen."""
 
     uid: int

@@ -19,12 +19,12 @@ import sys
 from asyncio.trsock import TransportSocket
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
 from cardd.model import Peer
+from cardd.values import Value, replace
 
 T = TypeVar("T")
 
@@ -58,16 +58,14 @@ _unseen = count(1)
 _called_lately: deque[int] = deque(maxlen=8)  # processes, and what has their number now: each look is at what is there
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Value):
     """One end of a connection: a packed address (4 or 16 bytes; v4-mapped ones are 4) and a port."""
 
     address: bytes
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Value):
     """The holder of a socket: the user, and the inode by which a process's open files name the socket."""
 
     uid: int

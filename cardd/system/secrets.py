@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cardd.errors import SecretStoreUnavailable
 from cardd.secret import Secret
+from cardd.values import Value
 from cardd.worker import Worker
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ def read_secret(path: Path) -> Secret:
     return secret
 
 
-@dataclass(frozen=True, slots=True)
-class KeyringFound:
+class KeyringFound(Value):
     """The keyring of this process's user; whether it is open is known of a Secret Service, and else supposed."""
 
     name: str

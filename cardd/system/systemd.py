@@ -15,10 +15,10 @@ import os
 import re
 import socket
 import time
-from dataclasses import dataclass
 from pathlib import PurePath
 
 from cardd.errors import ConfigInvalid
+from cardd.values import Value
 
 FIRST = 3
 VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
@@ -31,8 +31,7 @@ VARIABLE = "NOTIFY_SOCKET"
 WATCHDOG = ("WATCHDOG_USEC", "WATCHDOG_PID")
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
+class Inherited(Value):
     """The listening sockets that were passed: TCP of either family, the API's Unix sockets, the agents', PKCS#11's."""
 
     tcp: tuple[socket.socket, ...] = ()

@@ -6,7 +6,6 @@ import ctypes
 import weakref
 from collections.abc import Callable, Sequence
 from ctypes import c_char_p, c_void_p
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,6 +14,7 @@ from cardd.files import ensure_regular
 from cardd.model import Algorithm
 from cardd.tls.openssl import library, octets
 from cardd.tls.provider import HANDLE, PROPERTIES, ExternalKey, Sign, context, hold, release
+from cardd.values import Value
 
 VERSIONS = {"1.2": 0x0303, "1.3": 0x0304}
 NAMES = {
@@ -33,8 +33,7 @@ _VERIFY_PEER = 1
 _SECURITY_LEVEL = 2  # 112 bits: no RSA below 2048, no SHA-1
 
 
-@dataclass(frozen=True, slots=True)
-class ShownCertificate:
+class ShownCertificate(Value):
     """The certificate that we show and its chain (DER), what its key can do, and who signs (``ExternalKey``)."""
 
     certificate: bytes

@@ -6,7 +6,6 @@ import asyncio
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -17,6 +16,7 @@ from cardd.tls.connection import Ask, LoopSigner, TlsTransport, connect, sign_he
 from cardd.tls.context import ShownCertificate, TlsContext
 from cardd.tls.engine import Engine, Resumption
 from cardd.tls.starttls import StartTls
+from cardd.values import Value
 
 VOUCHED_FOR = 3600.0  # seconds, for resumptions of one full handshake
 TICKET_WAIT = 0.25  # for a TLS 1.3 server's ticket, where a second connection is wanted at once
@@ -25,8 +25,7 @@ Vouch = Callable[[Sequence[bytes], bytes], Awaitable[None]]  # the path, and the
 P = TypeVar("P", bound=asyncio.Protocol)
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Value):
     """The other end: its name in errors, its address, and whom to trust there (see ``TlsContext``).
 
     ``patience`` is for how many seconds a TCP connection to it, or to the proxy before it, is waited for, ``words`` for
@@ -43,8 +42,7 @@ class Server:
     starttls: StartTls = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Value):
     """The certificate that is shown, with its chain, and the key behind it: ``ask`` has a SHA-256 digest signed."""
 
     certificate: bytes

@@ -13,13 +13,13 @@ import itertools
 import logging
 from collections.abc import Callable
 from ctypes import CFUNCTYPE, c_char_p, c_int, c_size_t, c_void_p
-from dataclasses import dataclass, field
 from functools import cache, wraps
 from typing import TYPE_CHECKING
 
 from cardd.errors import TlsUnavailable
 from cardd.model import Algorithm, Plain
 from cardd.tls import openssl
+from cardd.values import Record, Value, field
 
 NAME, PROPERTIES = b"cardd", b"provider=cardd"
 HANDLE = "cardd-key"
@@ -51,8 +51,7 @@ class Offer(ctypes.Structure):
     _fields_ = (("names", c_char_p), ("properties", c_char_p), ("functions", c_void_p), ("description", c_char_p))
 
 
-@dataclass(frozen=True, slots=True)
-class ExternalKey:
+class ExternalKey(Value):
     """A private key that is elsewhere: what OpenSSL asks of every key, and who signs a SHA-256 digest with it.
 
     ``sign`` is called on the thread that does the handshake; for ES256 it returns DER.
@@ -65,16 +64,14 @@ class ExternalKey:
     sign: Sign
 
 
-@dataclass(slots=True)
-class _Key:
+class _Key(Record):
     """A key as the provider knows it: public values, and who holds the private half, if anybody does."""
 
     public: dict[str, openssl.Value] = field(default_factory=dict)
     external: ExternalKey | None = None
 
 
-@dataclass(slots=True)
-class _Signing:
+class _Signing(Record):
     """One signature under way."""
 
     is_ec: bool

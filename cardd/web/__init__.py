@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+
+from cardd.values import Value
 
 MEDIA_TYPES = {
     "html": "text/html; charset=utf-8",
@@ -19,8 +20,7 @@ MEDIA_TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class WebFile:
+class WebFile(Value):
     """One file as a browser gets it; ``tag`` (RFC 9110, 8.8.3) changes with the content."""
 
     content: bytes

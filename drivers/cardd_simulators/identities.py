@@ -6,7 +6,6 @@ usage; the rest of their profile is not followed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from cardd.values import Value
 from cardd_simulators.cards.certificates import BACKDATED, Authority, key_usage
 from cardd_simulators.cards.store import Credential, Store
 
@@ -27,8 +27,7 @@ SERVER, AUTHENTICATION, SIGNATURE = "dmp-server", "organisation-authentication",
 INSI_SERVER, INSI_SOFTWARE, INSI_NAME = "insi-server", "insi-software", "INSI-AUTO"
 
 
-@dataclass(frozen=True, slots=True)
-class Identities:
+class Identities(Value):
     """The DMP's: ``server`` is a PEM file with its key; the organisation's two are PKCS#12 files."""
 
     server: Path
@@ -44,8 +43,7 @@ def identities(store: Store) -> Identities:
     return Identities(store.path(SERVER), store.path(AUTHENTICATION, "p12"), store.path(SIGNATURE, "p12"))
 
 
-@dataclass(frozen=True, slots=True)
-class InsiIdentities:
+class InsiIdentities(Value):
     """INSi's: ``server`` is a PEM file with its key; the software certificate is a PKCS#12 file."""
 
     server: Path

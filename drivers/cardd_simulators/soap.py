@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from email.message import Message as Headers
 from email.parser import BytesHeaderParser
 from html import escape
@@ -17,6 +16,7 @@ from urllib.parse import unquote
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from cardd.values import Value, field
 from cardd_simulators.xmldsig import Xml, parsed
 
 ENVELOPE = "http://www.w3.org/2003/05/soap-envelope"
@@ -68,8 +68,7 @@ def envelope(body: str, action: str, relates_to: str) -> bytes:
     ).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Value):
     """``octets`` are the envelope's, ``body`` what stands in the Body; ``parts`` the attachments by Content-ID."""
 
     octets: bytes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
 from pathlib import Path
 from time import sleep
 
@@ -15,6 +14,7 @@ from cardd.agent.pinentry import find_pinentry
 from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinFormat, PinTimeout, PromptUnavailable
 from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, ShownDocument
 from cardd.secret import Secret
+from cardd.values import replace
 from tests.rig.other_user import needs_root
 from tests.rig.pinentry import NO_PIN, ScriptedPinentry
 from tests.rig.waiting import eventually

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, replace
 
 import pytest
 
@@ -12,6 +11,7 @@ from cardd.agent.sentences import QUESTIONS
 from cardd.agent.texts import BUTTONS, RUN_MAX, Words, confirm_words, keyed_words, pin_words, with_buttons
 from cardd.i18n import LANGUAGES
 from cardd.model import Choice, PinQuestion, PinRole, Question
+from cardd.values import replace
 from tests.agent.dialogs import PARAMS, PIN, every_dialog, question
 
 EMPTY = re.compile(r"«\s*»|“\s*”|''|\"\"|\(\s*\)|[{}]|None")
@@ -26,8 +26,8 @@ def test_every_dialog_is_whole(language: str) -> None:
     for words in every_dialog(language):
         assert words.title
         assert words.description
-        for field in fields(Words):
-            shown = getattr(words, field.name)
+        for name in Words.__struct_fields__:
+            shown = getattr(words, name)
             assert not EMPTY.search(shown), shown
 
 

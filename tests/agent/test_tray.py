@@ -9,7 +9,6 @@ import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -22,6 +21,7 @@ from cardd.agent.server import AgentServer
 from cardd.agent.tray import ICONS, TrayLine
 from cardd.config import Config, Prompt
 from cardd.model import Peer
+from cardd.values import replace
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, PIN, Core
 from tests.rig.agent import agent_process

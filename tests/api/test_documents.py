@@ -8,7 +8,6 @@ import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -20,6 +19,7 @@ from cryptography.x509 import load_der_x509_certificate
 from cardd.config import Config, SessionRules, Timestamp
 from cardd.model import KeyPurpose
 from cardd.system.outgoing import TimestampHttp
+from cardd.values import replace
 from tests.api.documents import DOCUMENT, b64, inline, sign, signed
 from tests.api.workbench import Got, Json, Workbench
 from tests.rig import jose

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from cardd.core.card_access import CardAccess
@@ -14,6 +13,7 @@ from cardd.model import Algorithm, KeyPurpose, Message
 from cardd.pcsc.channel import PcscConnection
 from cardd.pcsc.winscard import WinScard
 from cardd.secret import Secret
+from cardd.values import replace
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import READER, InProcessReader
 from tests.bench.measure import Measure

@@ -16,7 +16,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +23,7 @@ import keyring
 
 from cardd.cli.doctor.surroundings import Surroundings
 from cardd.system.pcsc_clients import clients
+from cardd.values import replace
 from cardd_simulators.cards.behaviour import behaving
 from tests.cli.practice import Practice
 from tests.cli.test_records import change_row

@@ -7,7 +7,6 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from cardd.config import Config, Csa
 from cardd.errors import PcscUnavailable
 from cardd.system.pcsc_clients import clients
 from cardd.system.peer import processes
+from cardd.values import replace
 from cardd_simulators.cards.interface import PoweredCard
 from tests.api.test_ecps_check import started
 from tests.api.workbench import Workbench

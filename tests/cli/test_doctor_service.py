@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from cardd.cli.doctor.machine import lockable_memory
 from cardd.cli.doctor.surroundings import Surroundings, is_synchronised
 from cardd.sandbox import Offer
 from cardd.system.audit_store import Custody
+from cardd.values import replace
 from tests.api.workbench import Workbench
 from tests.cli.doctor import code, configured, result
 from tests.cli.station import User

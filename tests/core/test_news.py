@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,6 +13,7 @@ from cardd.config import Config, Prompt
 from cardd.core.news import News
 from cardd.errors import ConsentTimeout, LastTryRefused, PinBlocked, PinWrong
 from cardd.model import Caller, Choice, Peer
+from cardd.values import replace
 from tests.core.conftest import CALLER, OTHER, PIN, Core
 
 ANOTHER_USER = replace(CALLER, id="lps-3", name="LPS du remplaçant", peer=Peer(1001))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cardd.core.pin import weakness
@@ -19,6 +17,7 @@ from cardd.errors import (
 )
 from cardd.model import Choice, PinRole
 from cardd.secret import Secret
+from cardd.values import replace
 from tests.core.conftest import CALLER, OTHER, PIN, Core
 
 NEW, PUK = "2580", "12345678"

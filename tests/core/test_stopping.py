@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from cardd.assembly import assemble
 from cardd.config import Access, Config
 from cardd.core.lifecycle import Outer
+from cardd.values import replace
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
 from tests.core.conftest import CALLER, PIN, Core

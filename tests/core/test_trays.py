@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import cast
 
 from cardd.config import Access, Config, Prompt
 from cardd.core.trays import Tray
 from cardd.errors import PromptUnavailable
 from cardd.model import Outcome, Peer
+from cardd.values import replace
 from tests.core.conftest import CALLER, OTHER, PIN, Core
 from tests.rig.waiting import eventually
 

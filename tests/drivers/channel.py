@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from cardd.apdu import Command, Response, Transport
 from cardd.apdu import Protocol as CardProtocol
 from cardd.model import PinInfo
 from cardd.secret import Secret
+from cardd.values import replace
 
 CPS3_ATR = bytes.fromhex("3BAC00402A001225006480000310009000")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from cardd.formats.certificate import facts_of
 from cardd.identity.holders import identity_of
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message
 from cardd.secret import Secret
+from cardd.values import replace
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_simulators.cards.behaviour import Behaviour, behaving
 from cardd_simulators.cards.card import SimulatedCard

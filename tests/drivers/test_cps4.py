@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,6 +29,7 @@ from cardd.formats.certificate import facts_of
 from cardd.identity.holders import identity_of
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message, PinInfo, PinState
 from cardd.secret import Secret
+from cardd.values import replace
 from cardd_drivers.cps4 import Cps4Driver
 from cardd_simulators.cards.behaviour import Behaviour
 from cardd_simulators.cards.contents import CardContents

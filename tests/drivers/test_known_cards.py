@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -15,6 +14,7 @@ from cardd.driver import Card
 from cardd.errors import CarddError, PinWrong, SignatureInvalid
 from cardd.model import KeyPurpose
 from cardd.secret import Secret
+from cardd.values import replace
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps4 import Cps4Driver
 from cardd_simulators.cards.card import SimulatedCard

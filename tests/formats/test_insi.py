@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from cardd import errors
 from cardd.formats.saml.insi import prepare_insi, unsigned_insi
 from cardd.formats.saml.profiles import DmpProfile, profile_named, varied
 from cardd.formats.saml.request import InsiCall, Means, Speaker
+from cardd.values import replace
 from cardd_simulators.assertions import wrong_in_insi
 from tests.formats.issuing import BILLING, CARD
 from tests.rig.assertion_judges import schema_faults, xmlsec_accepts

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -42,6 +41,7 @@ from cardd.formats.pades import PadesPrepared, prepare_pades, verify_pades
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
 from cardd.model import UNCONFINED, Confinement, Identity, Organisation
+from cardd.values import replace
 from tests.rig.pdf import boxes_of, pdf, pdfsig, words_of
 from tests.rig.pens import Pen, card_pen, finished
 from tests.rig.tsa import OpensslTsa

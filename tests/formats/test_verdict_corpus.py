@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
@@ -35,6 +35,7 @@ from cardd.formats.options import JwsOptions, PadesOptions
 from cardd.formats.pades import prepare_pades
 from cardd.formats.xmldsig import ENVELOPED
 from cardd.model import Algorithm, Identity
+from cardd.values import replace
 from tests.rig import java_judges, jose
 from tests.rig.java_judges import JavaJudges
 from tests.rig.openssl import accepts_cms

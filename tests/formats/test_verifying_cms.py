@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from io import BytesIO
@@ -23,6 +22,7 @@ from cardd.formats.cms import signer_part
 from cardd.formats.verified import Flaw
 from cardd.model import Algorithm
 from cardd.tlv import encode
+from cardd.values import replace
 from tests.rig.openssl import accepts_cms, run
 from tests.rig.others import key_and_certificate, openssl_cms
 from tests.rig.pens import Pen, SmallAuthority

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from cardd.config import Dmp
 from cardd.errors import AssertionRefused
 from cardd.formats.saml.profiles import profile_named
 from cardd.formats.saml.request import Access, Means, Mode, VihfCall
+from cardd.values import replace
 from cardd_simulators.assertions import wrong_in_vihf
 from tests.formats.issuing import CARD, ORGANISATION, organisation_vihf, prepare, vihf
 from tests.rig.assertion_judges import schema_faults, xmlsec_accepts

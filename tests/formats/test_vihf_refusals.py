@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from cardd.formats.prepared import Signer
 from cardd.formats.saml.profiles import profile_named, varied
 from cardd.formats.saml.request import Means, Mode, Patient, Speaker, VihfCall, means_of_psc
 from cardd.model import Algorithm
+from cardd.values import replace
 from tests.formats.issuing import CARD, ORGANISATION, prepare
 from tests.rig.saml import (
     NOW,
@@ -128,7 +128,7 @@ def test_a_key_that_will_not_do_is_refused(signer: Callable[[], Signer], refusal
 )
 def test_a_registration_that_will_not_do_is_refused(fields: dict[str, str], refusal: Refusal) -> None:
     with pytest.raises(refusal):
-        prepare(registration=replace(REGISTRATION, **fields))  # type: ignore[arg-type]  # by name
+        prepare(registration=replace(REGISTRATION, **fields))  # by name
 
 
 @pytest.mark.parametrize("mode", [Mode.INDIRECT, Mode.AIR])

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import ssl
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from cardd.formats.saml.request import Mode, Speaker, VihfCall
 from cardd.formats.saml.vihf import prepare_vihf
 from cardd.identity.holders import identity_of
 from cardd.model import Algorithm, Situation
+from cardd.values import replace
 from cardd_drivers.cps3.keys import Verifier
 from cardd_simulators.assertions import wrong_in_vihf
 from tests.formats.issuing import CARD, prepare, vihf

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cardd.core.card_transaction import CardTransaction, HolderVerification, Progress, Turns
@@ -28,6 +28,7 @@ from cardd.model import (
     PinStatus,
 )
 from cardd.secret import Secret
+from cardd.values import replace
 from tests.rig.memory import ManualClock
 
 SESSIONS = ("A", "B")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -22,6 +21,7 @@ from cardd.errors import (
 from cardd.model import JsonValue
 from cardd.oidc import ciba
 from cardd.oidc.provider import Provider
+from cardd.values import replace
 from tests.oidc.services import fake_service, service
 from tests.oidc.test_discovery import Clock
 from tests.rig.oidc.fake import FakeProvider

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -14,6 +14,7 @@ from cardd.assembly import assemble
 from cardd.config import P11, Access, Config, SessionRules
 from cardd.model import Peer
 from cardd.ports import Handover
+from cardd.values import replace
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
 from tests.p11.client import Client
 from tests.rig.outside import Around

@@ -18,7 +18,7 @@ import pytest
 
 from tests.repository.rules import ROOT
 
-VALUES = ("errors", "model", "apdu", "tlv", "secret")
+VALUES = ("errors", "model", "values", "apdu", "tlv", "secret")
 BASE = ("i18n", *VALUES)
 CONTRACTS = ("driver", "ports", "simulator")
 ADAPTERS = ("pcsc", "oidc", "formats", "tls", "system", "agent")
@@ -77,6 +77,7 @@ ALLOWED = [
     ("cardd.cli", "cardd.config.loading"),
     ("cardd.config.loading", "msgspec"),
     ("cardd.core.state_file", "msgspec"),
+    ("cardd.values", "msgspec"),
     ("cardd.api", "cardd.core"),
     ("cardd.api", "cardd.identity"),
     ("cardd.client", "cardd.errors"),

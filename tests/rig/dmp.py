@@ -7,7 +7,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -22,6 +22,7 @@ from cardd.formats.saml.request import Authentication, Means, Mode, Speaker, Vih
 from cardd.formats.saml.vihf import prepare_vihf
 from cardd.model import Identity, Organisation, Situation
 from cardd.simulator import ServerOptions, ServerSimulator
+from cardd.values import replace
 from cardd_simulators.cards.profiles import PROFILES
 from cardd_simulators.cards.store import Credential
 from cardd_simulators.dmp.simulator import DmpSimulator
@@ -181,7 +182,7 @@ def card(profile: str = "medecin", **call: object) -> Lps:
         speaker,
         key_of(issued.authentication),
         key_of(issued.signature),
-        replace(asked, **call),  # type: ignore[arg-type]  # by name
+        replace(asked, **call),  # by name
     )
 
 

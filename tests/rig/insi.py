@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from cardd.formats.saml.insi import prepare_insi, unsigned_insi
 from cardd.formats.saml.profiles import profile_named
 from cardd.formats.saml.request import InsiCall, Means
 from cardd.simulator import ServerOptions
+from cardd.values import replace
 from cardd_simulators.identities import INSI_SOFTWARE, insi_identities
 from cardd_simulators.insi.simulator import InsiSimulator
 from tests.rig.dmp import Lps, card, client_context, key_of, running

@@ -6,12 +6,13 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cardd.errors import AuditUnavailable
 from cardd.model import AuditEntry, AuditRow, Receipt
 from cardd.secret import Secret
+from cardd.values import replace
 
 DISK = 20.0  # seconds that a disk hangs at most
 

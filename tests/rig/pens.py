@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -16,14 +15,14 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 from cardd.formats.prepared import Prepared, Signer
 from cardd.model import Algorithm, Message
+from cardd.values import Value
 from tests.rig.simulator import issue, store
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True)
-class Pen:
+class Pen(Value):
     """A signer and its key; ``roots`` (PEM) is what a judge trusts."""
 
     signer: Signer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import permutations
@@ -17,6 +17,7 @@ from cardd.formats.prepared import Prepared, Signer
 from cardd.formats.saml.request import Authentication, Means, Patient, Registration, Speaker
 from cardd.model import Algorithm, Identity, Organisation, Situation
 from cardd.tlv import SEQUENCE, SET, Tlv, parse_one
+from cardd.values import replace
 from tests.rig.pens import usage_of
 
 NATIONAL_ID = "899000000010"
@@ -175,13 +176,13 @@ def doctor(means: Means = Means.CARD) -> Speaker:
 
 def told(speaker: Speaker, **fields: str | bool | None) -> Speaker:
     """Return the speaker with other fields of the identity."""
-    return replace(speaker, identity=replace(speaker.identity, **fields))  # type: ignore[arg-type]  # by name
+    return replace(speaker, identity=replace(speaker.identity, **fields))  # by name
 
 
 def placed(speaker: Speaker, **fields: str | None) -> Speaker:
     """Return the speaker with other fields of the situation."""
     assert speaker.situation is not None
-    return replace(speaker, situation=replace(speaker.situation, **fields))  # type: ignore[arg-type]  # by name
+    return replace(speaker, situation=replace(speaker.situation, **fields))  # by name
 
 
 def of_organisation(speaker: Speaker, *, declared: bool = False, identifier: str = SIRET) -> Speaker:

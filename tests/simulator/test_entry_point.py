@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from cryptography.x509 import load_der_x509_certificate
@@ -12,6 +11,7 @@ from cardd.cli.simulators import card_named
 from cardd.errors import InvalidRequest
 from cardd.ports import CardConnection
 from cardd.simulator import CardOptions, CardSimulator
+from cardd.values import replace
 from cardd_simulators.cards.inprocess import InProcessReaders
 from cardd_simulators.cards.simulators import ContactlessSimulator, Cps3Simulator, Cps4Simulator, VitaleSimulator
 from tests.rig.pcscd import Pcscd

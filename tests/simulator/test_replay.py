@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 from contextlib import suppress
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from cardd.model import CallerKey, KeyPurpose, Message
 from cardd.secret import Secret
 from cardd.simulator import CardOptions
 from cardd.system.host import SystemClock
+from cardd.values import replace
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessConnection, Slot
 from cardd_simulators.cards.interface import PoweredCard

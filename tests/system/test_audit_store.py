@@ -12,7 +12,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from cardd.model import AuditEntry, Outcome
 from cardd.secret import Secret
 from cardd.system.audit_file import AuditReader
 from cardd.system.audit_store import HEAD_DELAY, Custody, SqliteAuditLog
+from cardd.values import replace
 from tests.rig import other_user
 
 ENTRY = AuditEntry("signature.raw", Outcome.DONE, 1000, "client", caller_name="SIMULATION", document="Ordonnance n° 1")

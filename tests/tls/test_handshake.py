@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -36,6 +35,7 @@ from cardd.tls.connection import LoopSigner, sign_here
 from cardd.tls.connector import KeyConnector
 from cardd.tls.dialler import Dialler, Server
 from cardd.tls.starttls import StartTls
+from cardd.values import replace
 from cardd.worker import until_one_ends
 from tests.rig.middleman import Middleman, middleman
 from tests.rig.nginx import Pair, expired, issued

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cardd.values import replace
 from cardd_simulators.cards.behaviour import USUAL
 from cardd_simulators.cards.certificates import Authority, Holder, make_root, signature_certificate
 from tests.rig.simulator import issue

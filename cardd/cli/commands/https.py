@@ -11,7 +11,6 @@ import socket
 import ssl
 from argparse import Namespace
 from collections.abc import Callable, Container, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -35,6 +34,7 @@ from cardd.errors import (
 )
 from cardd.i18n import N_, Domain
 from cardd.system import loopback_tls
+from cardd.values import Value, asdict
 
 _ = Domain("cli")
 
@@ -49,8 +49,7 @@ STATES = {
 ANSWER_LIMIT = 5.0
 
 
-@dataclass(frozen=True)
-class Stands:
+class Stands(Value):
     """How one store stands; ``why`` is what its tool said where it refused."""
 
     browser: str

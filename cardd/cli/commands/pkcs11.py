@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cardd.cli.command import Command, Context
@@ -26,6 +25,7 @@ from cardd.errors import (
     SupportAdministratorOnly,
 )
 from cardd.i18n import N_, Domain
+from cardd.values import Value, asdict
 
 _ = Domain("cli")
 
@@ -41,8 +41,7 @@ MACHINE_RECORD = "etc/cardd/pkcs11.json"
 USERS_RECORD = ".local/state/cardd/pkcs11.json"
 
 
-@dataclass(frozen=True)
-class Stands:
+class Stands(Value):
     """How one place stands."""
 
     program: str
@@ -51,8 +50,7 @@ class Stands:
     file: str
 
 
-@dataclass(frozen=True)
-class _Told:
+class _Told(Value):
     """What is told beside the places: the socket, the module, the users that root has undone, whether all went well."""
 
     socket: Path

@@ -6,7 +6,6 @@ import os
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -22,6 +21,7 @@ from cardd.cli.waiting import until_told
 from cardd.client import CarddClient
 from cardd.i18n import N_, Domain
 from cardd.model import Event, JsonValue, shown
+from cardd.values import Record, field
 
 _ = Domain("cli")
 
@@ -75,8 +75,7 @@ def _arguments(parser: Parser) -> None:
     code_argument(parser)
 
 
-@dataclass
-class _Spent:
+class _Spent(Record):
     """Where the time of all requests of one name went, in microseconds."""
 
     times: int = 0

@@ -6,13 +6,13 @@ docs/troubleshooting.md and its French page are made of these declarations.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cardd.cli.failures import sentences
 from cardd.errors import CarddError
 from cardd.i18n import N_, Domain
+from cardd.values import Value, replace
 
 if TYPE_CHECKING:
     from cardd.cli.doctor.surroundings import Surroundings
@@ -67,8 +67,7 @@ class Level(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Value):
     """One thing that a check may find; ``sentence`` and ``remedy`` are English, with places for params.
 
     What ``is_minor`` may be meant so: it is the likely cause only where nothing else is found. ``fix`` is a command
@@ -92,8 +91,7 @@ class Outcome:
         return replace(self, level=Level.FAILURE)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Value):
     """An outcome, and the params that fill its sentences and its fix."""
 
     outcome: Outcome
@@ -138,16 +136,14 @@ FAULT = failure("fault", N_("The check itself failed ({why})."), N_("Give this l
 Look = Callable[["Surroundings"], Finding | Coroutine[None, None, Finding]]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Value):
     """One check: what it looks at, in English, and the function that looks, on a thread of its own."""
 
     title: str
     look: Look
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Value):
     """One check's end. ``code`` is for programs and support; an ``error`` of cardd's own is told in its own words."""
 
     name: str

@@ -8,21 +8,20 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cardd.cli.command import Context
 from cardd.cli.doctor.check import Result
 from cardd.cli.waiting import agreed, can_ask, said_by
 from cardd.i18n import Domain
 from cardd.model import shown
+from cardd.values import Value
 
 _ = Domain("doctor")
 
 LIMIT = 30.0  # seconds for one command
 
 
-@dataclass(frozen=True, slots=True)
-class Mended:
+class Mended(Value):
     """What came of one fix: ``is_done`` when its command did well; ``why`` it did not."""
 
     code: str

@@ -13,7 +13,6 @@ import subprocess
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +30,7 @@ from cardd.ports import Connection
 from cardd.sandbox import Offer, offer
 from cardd.system.pcsc_clients import holder
 from cardd.system.peer import processes
+from cardd.values import Record
 
 T = TypeVar("T")
 
@@ -121,8 +121,7 @@ class Once(Generic[T]):
         return self._found.result(seconds)
 
 
-@dataclass
-class Surroundings:
+class Surroundings(Record, dict=True):
     """This workstation. ``base`` is the daemon's address where the user gave one, ``language`` what it is to speak."""
 
     config_file: Path | None = None

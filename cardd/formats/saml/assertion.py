@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import BinaryIO
@@ -23,6 +22,7 @@ from cardd.formats.xml import EXCLUSIVE, Element, canonical
 from cardd.formats.xmldsig import DS, ENVELOPED, Reference, new_signature, prepared_signature
 from cardd.model import Message
 from cardd.ports import Clock
+from cardd.values import Value, field, replace
 
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 HL7 = "urn:hl7-org:v3"
@@ -31,8 +31,7 @@ SUBJECT_NAME = "urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName"
 AFTER_ISSUER = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Value):
     """An element: its namespace and name, its attributes, and its text or its children, never both.
 
     ``type`` is an ``xsi:type``; its prefix-less name is meant in the element's own namespace.
@@ -93,8 +92,7 @@ def attribute(name: str, *values: Node | str) -> Node:
     return node("Attribute", *wrapped, Name=name)
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
+class Life(Value):
     """Until when an assertion may be signed, and how long it lives."""
 
     clock: Clock

@@ -7,11 +7,11 @@ at a time, to a value that some source has.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from cardd.config.services import CONFIDENTIALITY, DMP_POINTS
 from cardd.errors import AssertionPointInvalid, AssertionProfileUnknown
 from cardd.formats.saml.request import Means
+from cardd.values import Value, replace
 
 CLASS = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
 CLASSES = {
@@ -23,8 +23,7 @@ CLASSES = {
 WINDOW_MAX = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Variants:
+class Variants(Value):
     """One choice for each point.
 
     ``version`` VIHF_Version · ``mode_attribute`` and ``confidentiality_attribute`` the names of those attributes ·
@@ -45,8 +44,7 @@ class Variants:
     insi_specialty: str = "codeSpecialiteAMO"
 
 
-@dataclass(frozen=True, slots=True)
-class DmpProfile:
+class DmpProfile(Value):
     """A name for a choice of ``variants``; ``window`` is how long a direct or indirect VIHF lives, in seconds.
 
     No source tells that time: with 0 none is written.

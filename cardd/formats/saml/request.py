@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from cardd.errors import AssertionLoginUnfit
 from cardd.model import Identity, Situation
+from cardd.values import Value, field
 
 
 class Mode(StrEnum):
@@ -47,16 +47,14 @@ class Access(StrEnum):
     CENTRE_15 = "centre_15"
 
 
-@dataclass(frozen=True, slots=True)
-class Authentication:
+class Authentication(Value):
     """When the person logged in (aware UTC), and how."""
 
     at: datetime
     means: Means
 
 
-@dataclass(frozen=True, slots=True)
-class Speaker:
+class Speaker(Value):
     """Whom the assertion is about: never the practice software's word where card, certificate or PSC tell.
 
     ``identity.organisation`` is the one of the signing certificate in the indirect mode and in AIR; ``situation`` is
@@ -88,8 +86,7 @@ class Speaker:
         return self.situation.applied_to(self.identity) if self.situation else self.identity
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(Value):
     """What the practice software was registered with, once for an installation.
 
     ``name``, ``version``, ``homologation`` (LPS_ID_HOMOLOGATION_DMP) and ``installation`` (LPS_ID) go into every VIHF.
@@ -106,16 +103,14 @@ class Registration:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Patient:
+class Patient(Value):
     """Whose record: the INS with its key, and the OID that tells what number it is."""
 
     ins: str
     oid: str
 
 
-@dataclass(frozen=True, slots=True)
-class VihfCall:
+class VihfCall(Value):
     """One VIHF. ``is_secret``: a secret connection, which the patient's legal representatives do not see.
 
     ``role`` is for people whose card or login names no profession of table G15: a code of A00, R94 or R95, or
@@ -131,8 +126,7 @@ class VihfCall:
     section: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InsiCall:
+class InsiCall(Value):
     """One INSi assertion: what the Assurance Maladie knows the professional by.
 
     ``billing`` is the identifiantFacturation, ``specialty`` the Assurance Maladie's code, which a doctor must have.

@@ -10,7 +10,6 @@ First the profession (G15), or for those who have none the role that the request
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from cardd.errors import (
     AssertionSectionMissing,
 )
 from cardd.formats.saml.request import Registration, Speaker, VihfCall
+from cardd.values import Value
 
 PROFESSION = "1.2.250.1.71.1.2.7"  # G15
 TRAINING = "1.2.250.1.71.1.2.8"  # G16
@@ -38,8 +38,7 @@ TABLE_NAMES: dict[str, dict[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(Value):
     """A code, the OID of its table and its words."""
 
     code: str

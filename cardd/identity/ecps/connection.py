@@ -6,7 +6,6 @@ import asyncio
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cardd.config import Psc
@@ -32,6 +31,7 @@ from cardd.identity.ecps.provider import METHOD, NO_KEYRING, Flow, Heard, Made, 
 from cardd.model import Caller, CallerKey
 from cardd.outward import Outward
 from cardd.ports import Clock, SecretStore
+from cardd.values import Record, Value
 
 if TYPE_CHECKING:
     from cardd.oidc.loopback import PeerOf
@@ -45,8 +45,7 @@ OF_THE_SERVICE = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class LoginLimits:
+class LoginLimits(Record):
     """How many sessions one program may have, and how many seconds things take."""
 
     sessions: int = 64  # of one program: of all the people who work on one machine
@@ -67,8 +66,7 @@ class LoginLimits:
     longest_pause: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Push:
+class _Push(Value):
     """One push that was not agreed to, when it was sent (``Clock.monotonic``)."""
 
     caller: CallerKey

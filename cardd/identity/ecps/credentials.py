@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.x509 import load_der_x509_certificate
@@ -43,12 +42,12 @@ from cardd.oidc.provider import Provider
 from cardd.oidc.tokens import Token
 from cardd.outward import Outward
 from cardd.ports import Clock, SecretStore
+from cardd.values import Value
 
 CLIENT_SECRET, CERTIFICATE = "psc-client-secret", "psc-certificate"
 
 
-@dataclass(frozen=True, slots=True)
-class _Proof:
+class _Proof(Value):
     """The certificate that is shown, if any, and whose key signs assertions: a file's, or the organisation's."""
 
     thumbprint: str | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cardd.config import Psc
@@ -20,6 +19,7 @@ from cardd.oidc.loopback import LoopbackSite, OnLogout, PeerOf
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.tokens import Token, TokenSet
 from cardd.secret import Secret
+from cardd.values import replace
 
 
 class DirectProvider:

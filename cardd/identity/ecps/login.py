@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -51,6 +50,7 @@ from cardd.model import AuditEntry, Choice, Outcome, Question, Situation
 from cardd.ports import AuditLog, Clock
 from cardd.request import Where, step
 from cardd.secret import Secret
+from cardd.values import Record, Value, replace
 from cardd.worker import Background
 
 DAEMON_STOPPED = "daemon_stopped"
@@ -69,8 +69,7 @@ class LoginState(StrEnum):
     OVER = "over"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Value):
     """What a client asks for: the login, and what is to happen once it succeeded.
 
     ``situation`` is one's identifier, ``ask`` to have the user pick, None to leave it to a later call; ``remember``
@@ -83,8 +82,7 @@ class Request:
     assertions: bool = False
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(Record):
     """What a client asked for, the row that the audit log will have of it, and the push or page that waits."""
 
     request: Request
@@ -92,8 +90,7 @@ class Asked:
     attempt: PscAttempt
 
 
-@dataclass(frozen=True, slots=True)
-class LoginContext:
+class LoginContext(Value):
     """What all logins use."""
 
     sessions: Sessions

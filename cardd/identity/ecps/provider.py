@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +19,7 @@ from cardd.errors import (
 )
 from cardd.model import Identity, Situation
 from cardd.secret import Secret
+from cardd.values import Value
 
 if TYPE_CHECKING:
     from cardd.oidc.logout import LogoutNotice
@@ -46,8 +46,7 @@ class PscChannel(StrEnum):
     MOBILE = "mobile"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Value):
     """The login that is asked for; ``login_hint``, the national id, may be left out with the browser."""
 
     login_hint: str | None
@@ -55,8 +54,7 @@ class Wanted:
     channel: PscChannel | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HandedToken:
+class HandedToken(Value):
     """A token for a client whose pairing was approved for it. ``kind`` is ``Bearer``, or the name of a cookie."""
 
     token: str
@@ -67,8 +65,7 @@ class HandedToken:
         return f"<HandedToken {self.kind}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Value):
     """How the other side was found: whether it logs in by mobile, and by how many seconds its clock is ahead of ours.
 
     ``ahead`` is None where it does not tell the time.
@@ -78,8 +75,7 @@ class Reach:
     ahead: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class ProofEnd:
+class ProofEnd(Value):
     """The certificate that this service proves itself with: whose it is, and until when it is good."""
 
     holder: str
@@ -182,8 +178,7 @@ class PscProvider(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Value):
     """A provider with this service's credentials; ``proof`` is the certificate among them, if there is one."""
 
     provider: PscProvider

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 
 from cardd.config import Psc
@@ -42,6 +41,7 @@ from cardd.oidc.provider import Person, read_person
 from cardd.oidc.tokens import Token, parse, text
 from cardd.ports import Clock
 from cardd.secret import Secret
+from cardd.values import replace
 
 COOKIE = "proxy_session_id"
 COOKIE_MAX = 4096

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cardd.config import Psc
@@ -31,6 +30,7 @@ from cardd.outward import DIRECT, Outward
 from cardd.ports import AuditLog, Clock, SecretStore, Store
 from cardd.request import Where, step
 from cardd.secret import new_id
+from cardd.values import Value, replace
 from cardd.worker import Background
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Value):
     """How a login would go: the other side as it was found, and whether sessions outlive the daemon."""
 
     reach: Reach

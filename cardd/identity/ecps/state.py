@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cardd.core.session import Session
@@ -17,12 +16,12 @@ from cardd.errors import SecretStoreUnavailable, StateUnavailable
 from cardd.model import Caller, Identity, Peer
 from cardd.ports import SecretStore, Store
 from cardd.secret import Secret
+from cardd.values import Value, replace
 
 SESSIONS, HINTS = "ecps-sessions", "login-hints"  # the documents
 
 
-@dataclass(frozen=True, slots=True)
-class ResumableSession:
+class ResumableSession(Value):
     """One session: the fingerprint of its token, its caller and OS user, whom it stands for and as what, since when."""
 
     id: str

@@ -15,13 +15,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import ClassVar
 
 from cardd.apdu import SW, Response
 from cardd.errors import CardGarbled, CardIncomplete, CardRefused
 from cardd.model import Algorithm, KeyPurpose, KeyRef, PinInfo, Situation
 from cardd.tlv import parse_one
+from cardd.values import Value
 from cardd_drivers.pkcs15 import asn1
 from cardd_drivers.pkcs15.files import Files
 from cardd_drivers.pkcs15.objects import (
@@ -68,8 +68,7 @@ TEMPLATE, NAME, STRUCTURE, SECTOR = 0xEE, 0x84, 0x85, 0x86
 _LABEL = re.compile(r"CPS_ACTIVITY_(\d\d)_PS")
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Value):
     """What the directories tell.
 
     ``files`` has the certificates of ``keys`` only, each still to be read; ``bits`` the length of each key's modulus,

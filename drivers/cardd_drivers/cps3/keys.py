@@ -9,13 +9,12 @@ Source of the commands (IAS-ECC): the card facts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cardd.apdu import LE_MAX, SW, Command, Response
 from cardd.driver import Channel
 from cardd.errors import CardGarbled, CardRefused, PinRequired
 from cardd.libcrypto import Certificate
 from cardd.model import Algorithm
+from cardd.values import Value
 from cardd_drivers.pkcs15.files import Files, refused
 
 RSA_PKCS1_SHA256 = 0x42
@@ -41,8 +40,7 @@ ELSEWHERE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Value):
     """One use of a key: the commands that prepare the card for it, and the one that does it.
 
     ``lasting`` tells that the same preparation serves further operations with this key.
@@ -97,8 +95,7 @@ class NotOffered(CardRefused):
     """The card refuses the operation as such, wherever it stands: another way to the same end may do."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(Value):
     place: tuple[int, int]
     preparation: tuple[Command, ...]
 

@@ -11,11 +11,10 @@ be found elsewhere in a certificate, and be one that somebody can sign with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cardd.errors import CardGarbled, CardRefused
 from cardd.model import CardCertificate
 from cardd.tlv import SEQUENCE, parse_one
+from cardd.values import Value
 from cardd_drivers.cps3.contents import Contents
 from cardd_drivers.pkcs15.asn1 import BIT_STRING
 from cardd_drivers.pkcs15.files import Files
@@ -23,8 +22,7 @@ from cardd_drivers.pkcs15.files import Files
 NAMES_BEFORE_KEY = 4  # sequences before the public key: algorithm, issuer, validity, subject (RFC 5280, section 4.1)
 
 
-@dataclass(frozen=True, slots=True)
-class KnownCard:
+class KnownCard(Value):
     """A card's directories and certificates, and the public key that tells it: its file's path and where in it."""
 
     contents: Contents

@@ -9,10 +9,10 @@ Source: FIPS 180-4 section 6.2; openssl/sha.h for the layout; the card facts for
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from functools import cache
 
 from cardd.errors import AlgorithmUnsupported
+from cardd.values import Value
 
 BLOCK = 64
 LIBRARY = "libcrypto.so.3"
@@ -30,8 +30,7 @@ class _Context(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(Value):
     """A message as the card takes it: state and bit count of the whole blocks (empty for none), and the last block."""
 
     intermediate: bytes

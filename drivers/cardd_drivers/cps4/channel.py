@@ -7,12 +7,11 @@ facts, section 5.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cardd.apdu import SW, Command, Protocol, Response
 from cardd.driver import Channel
 from cardd.model import PinInfo
 from cardd.secret import Secret
+from cardd.values import replace
 from cardd_drivers.pkcs15.files import refused
 
 NUMBER = 0x01

@@ -13,9 +13,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+from cardd.values import Record, Value
 from cardd_drivers.pkcs11 import messages as pcscd
 from cardd_drivers.pkcs11.messages import Command, Ended, exactly, states_in, text
 from cardd_drivers.pkcs11.pcsc import means
@@ -23,16 +23,14 @@ from cardd_drivers.pkcs11.pcsc import means
 BUSY_PAUSE = 0.05  # seconds between two attempts at a card that another program has
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Value):
     """How many seconds a message that has begun may take, and another program's use of a card: a call has 20."""
 
     message: float = 5.0
     busy: float = 10.0
 
 
-@dataclass(slots=True)
-class Connected:
+class Connected(Record):
     """One connection to a card; ``answer`` is what the module was told of it. A dropped one waits to be taken again.
 
     ``is_alone`` says that no other program gets in beside it, ``has_begun`` that a transaction of its own stands.

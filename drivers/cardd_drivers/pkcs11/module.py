@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +21,7 @@ from cardd.errors import ModuleFailed, ReaderBusy
 from cardd.frames import Broken, environment_for
 from cardd.model import UNCONFINED, Confinement, shown
 from cardd.secret import Secret
+from cardd.values import Value
 from cardd_drivers.pkcs11.gate import Gate
 from cardd_drivers.pkcs11.wire import EVENT, Describe, Reply, Requests, receive_reply, send_request
 
@@ -39,8 +39,7 @@ STEADY = 60.0  # seconds after which a process is no more held to fail like thos
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Value):
     """How often, and after how many seconds, a module is tried again.
 
     Where it failed: after ``pause_first``, then later and later, up to ``pause_max``; after ``failures_max`` in a row
@@ -55,8 +54,7 @@ class Patience:
     look_pause: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleSandbox:
+class ModuleSandbox(Value):
     """Whether a module gets a sandbox, and the ``files`` and directories in which it may read and write."""
 
     confinement: Confinement = Confinement.POSSIBLE

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, cast
 
 from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass, Session, Slot, Token, exceptions
 
 from cardd.secret import Secret
+from cardd.values import Value
 from cardd_drivers.pkcs11.cryptoki import Cryptoki, Refused
 from cardd_drivers.pkcs11.pcsc import is_loaded, reset_cards, whole_name
 from cardd_drivers.pkcs11.wire import (
@@ -58,8 +58,7 @@ class Module(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Scheme:
+class Scheme(Value):
     """How a digest is signed: with what mechanism, its parameters, and what goes before the digest."""
 
     mechanism: Mechanism

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -37,6 +36,7 @@ from cardd.model import (
 )
 from cardd.secret import Secret
 from cardd.tlv import parse_one
+from cardd.values import Value
 
 SIZE_MAX = 1024 * 1024
 SEQUENCE = 0x30
@@ -53,8 +53,7 @@ PSS: Mapping[str, hashes.HashAlgorithm] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Unlocked:
+class Unlocked(Value):
     """One file's key, which signs, and its certificate."""
 
     key: KeyRef

@@ -10,12 +10,11 @@ Source: ISO/IEC 7816-4 sections 11.2 (SELECT) and 11.3 (READ BINARY).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cardd.apdu import LE_MAX, SW, Command, Response
 from cardd.driver import Channel
 from cardd.errors import CardGarbled, CardRefused
 from cardd.tlv import announced_size
+from cardd.values import Value
 from cardd_drivers.pkcs15.objects import Application
 
 FILE_MAX = 16 * 1024
@@ -178,8 +177,7 @@ class Files:
         return Command(self.cla, 0xB0, first, offset & 0xFF, le=size)
 
 
-@dataclass(frozen=True, slots=True)
-class _Extent:
+class _Extent(Value):
     """How many bytes of a directory its objects need so far, and whether padding shows that no more follow.
 
     ``last`` is where its last object begins: those before it need not be looked at again.

@@ -10,12 +10,12 @@ Source: ISO/IEC 7816-4 section 8.2.1 (EF.DIR), ISO/IEC 7816-15 sections 8.3 (ODF
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from itertools import islice
 
 from cardd.errors import CardGarbled
 from cardd.tlv import Tlv, parse
+from cardd.values import Value
 from cardd_drivers.pkcs15 import asn1
 
 APPLICATION_TEMPLATE = 0x61
@@ -40,8 +40,7 @@ class DirectoryType(IntEnum):
     AUTHENTICATION = 0xA8
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(Value):
     """One application of the card: its DF name, its label and the path of its DF, empty where EF.DIR has none."""
 
     aid: bytes
@@ -107,8 +106,7 @@ class KeyUsage(IntFlag):
     NON_REPUDIATION = 1 << 9
 
 
-@dataclass(frozen=True, slots=True)
-class Password:
+class Password(Value):
     """One PIN or PUK: ``id`` is what keys name it by, ``reference`` what the card is told; lengths in characters."""
 
     id: bytes
@@ -124,8 +122,7 @@ class Password:
         return bool(self.flags & (PasswordFlags.UNBLOCKING | PasswordFlags.SECURITY_OFFICER))
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateKey:
+class PrivateKey(Value):
     """One RSA private key.
 
     ``auth_id`` names the password that protects it, None when it has none; ``bits`` is the length of its modulus, 0
@@ -140,8 +137,7 @@ class PrivateKey:
     bits: int
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateFile:
+class CertificateFile(Value):
     """The place of one X.509 certificate; ``id`` is that of its key."""
 
     id: bytes
@@ -149,16 +145,14 @@ class CertificateFile:
     path: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class DataFile:
+class DataFile(Value):
     """The place of one data object."""
 
     label: str
     path: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(Value):
     label: str
     auth_id: bytes | None
     own: list[Tlv]

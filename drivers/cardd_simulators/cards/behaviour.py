@@ -6,12 +6,12 @@ A variant is what ``cardctl simulate --variant`` calls one such difference; seve
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
 from datetime import timedelta
 
+from cardd.values import Value
 
-@dataclass(frozen=True, slots=True)
-class Behaviour:
+
+class Behaviour(Value):
     """How one card differs from the one that is known best; ``texts.VARIANTS`` says what each difference is.
 
     ``shift`` is how much later than usual its certificates begin and end.
@@ -50,7 +50,7 @@ class Behaviour:
 
 
 USUAL = Behaviour()
-VARIANTS = tuple(field.name.replace("_", "-") for field in fields(Behaviour))
+VARIANTS = tuple(name.replace("_", "-") for name in Behaviour.__struct_fields__)
 
 
 def behaving(variants: Iterable[str]) -> Behaviour:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import ClassVar
 
 from cardd.apdu import CHAINING, SW, Command, Protocol, Response
+from cardd.values import replace
 from cardd_simulators.cards import environment, objects
 from cardd_simulators.cards.behaviour import Behaviour
 from cardd_simulators.cards.contents import CONTACTLESS_AID, CONTACTLESS_FOLDER, CardContents, der

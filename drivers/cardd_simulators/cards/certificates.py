@@ -10,7 +10,6 @@ cannot exist. Nothing is known of the technical certificate: that it names the c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from cardd.tlv import encode
+from cardd.values import Value
 from cardd_simulators.cards.behaviour import USUAL, Behaviour
 from cardd_simulators.cards.profiles import Profile
 
@@ -40,8 +40,7 @@ USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 INTEGER, OCTET_STRING, UTF8_STRING, PRINTABLE_STRING, SEQUENCE = 0x02, 0x04, 0x0C, 0x13, 0x30
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(Value):
     """A certification authority: its certificate and the key with which it signs."""
 
     certificate: x509.Certificate
@@ -119,8 +118,7 @@ def key_usage(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Value):
     """Whose card it is: a profile, the ten digits of the card number, and in what the certificates differ.
 
     ``life`` is for how long they are valid.

@@ -6,11 +6,10 @@ CPS_DATA, CPS_ID_CARD and CPS_NAME_PS hold is not known: theirs is plain text, o
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardd.tlv import encode
+from cardd.values import replace
 from cardd_simulators.cards import objects
 from cardd_simulators.cards.behaviour import Behaviour
 from cardd_simulators.cards.files import ADMINISTRATION, ALWAYS, MASTER_FILE, PIN, File, Folder

@@ -8,7 +8,6 @@ basic channel and every status word but 63C0 were chosen too, and so was a PSS s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import ClassVar
 
 from cryptography.hazmat.primitives import hashes
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from cardd.apdu import SW, Command, Protocol, Response
+from cardd.values import replace
 from cardd_simulators.cards.card import PIN_REFERENCE, PUK_REFERENCE, SimulatedCard
 from cardd_simulators.cards.contents import CONTACT_AID, EF_DIR, EF_SN, ROOT_AID, CardContents
 from cardd_simulators.cards.environment import CONFIDENTIALITY, RAW, SIGNATURE, Environment, fields_in

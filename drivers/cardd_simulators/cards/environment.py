@@ -6,7 +6,6 @@ Source: ISO/IEC 7816-8; the emulation facts, section 3, for the templates, the r
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo
 from cardd.apdu import SW
 from cardd.errors import CardGarbled
 from cardd.tlv import Tlv, parse
+from cardd.values import Value
 from cardd_simulators.cards import hashing
 from cardd_simulators.cards.interface import Refused
 
@@ -27,8 +27,7 @@ INPUT_PART = 0.4  # INTERNAL AUTHENTICATE takes at most 40 % of the modulus
 RAW, DECIPHER = 0x02, 0x1A
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(Value):
     """A hash algorithm of the card; ``prefix`` is the DigestInfo before the digest (RFC 8017, 9.2, note 1)."""
 
     size: int
@@ -52,8 +51,7 @@ ALLOWED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Value):
     """A private key of the card, and the templates in which it may be named."""
 
     private: RSAPrivateKey
@@ -71,8 +69,7 @@ class Key:
             raise Refused(SW.BAD_DATA) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Setting:
+class _Setting(Value):
     algorithm: int
     key: int | None
 

@@ -6,10 +6,10 @@ Source: ISO/IEC 7816-4 sections 5.3, 11.2 and 11.3; the emulation facts, section
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from cardd.apdu import LE_MAX, SW, Command
 from cardd.tlv import encode
+from cardd.values import Record, field
 from cardd_simulators.cards.interface import NO_CURRENT_FILE, NO_ROOM, Refused
 
 ALWAYS, NEVER, PIN = 0x00, 0xFF, 0x11
@@ -26,8 +26,7 @@ BY_NAME, BY_SHORT_IDENTIFIER = 0x04, 0x80
 FCI = 0x6F
 
 
-@dataclass(slots=True)
-class File:
+class File(Record):
     """An elementary file. ``read``, ``update`` and ``delete`` are access bytes."""
 
     identifier: int
@@ -53,8 +52,7 @@ class File:
         )
 
 
-@dataclass(slots=True)
-class Folder:
+class Folder(Record):
     """A dedicated file: the master file or an application, with its name (AID)."""
 
     identifier: int

@@ -6,11 +6,11 @@ Source: ISO/IEC 7816-3 section 12, and the emulation facts, section 1.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from cardd.apdu import CHAINING, LE_MAX, SW, Command, Response
 from cardd.apdu import Protocol as CardProtocol
+from cardd.values import Value
 
 NO_CURRENT_FILE, NO_ROOM = 0x6986, 0x6A84
 GET_RESPONSE = 0xC0
@@ -120,8 +120,7 @@ def _count(data: bytes) -> int:
     return len(data) if len(data) < LE_MAX else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delays:
+class Delays(Value):
     """How long each kind of command takes, from ``signature_ms``; 0: no longer than this machine needs.
 
     ``signature_ms`` for signing, authenticating and deciphering; a quarter of it for a PIN that is presented or

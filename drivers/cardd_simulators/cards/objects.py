@@ -6,9 +6,8 @@ Source of the meaning: ISO/IEC 7816-15.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cardd.tlv import encode
+from cardd.values import Value
 
 INTEGER, BIT_STRING, OCTET_STRING, NULL, OID, ENUMERATED = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0A
 UTF8_STRING, GENERALIZED_TIME, SEQUENCE = 0x0C, 0x18, 0x30
@@ -42,8 +41,7 @@ ALGORITHMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class KeyEntry:
+class KeyEntry(Value):
     """A private key as its directory tells it.
 
     ``flags`` and ``rules`` are common attributes as encoded; both are empty for a key that works without a PIN.
@@ -57,8 +55,7 @@ class KeyEntry:
     rules: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class DataEntry:
+class DataEntry(Value):
     """A data object and the file it stands in."""
 
     label: str

@@ -7,13 +7,12 @@ that a CPF, of which no sample is public, tells no profession.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from cardd.values import Value
 
 CPS, CPF, CPE, CPA = 0, 1, 2, 3  # table G02, card types
 
 
-@dataclass(frozen=True, slots=True)
-class Activity:
+class Activity(Value):
     """One place of work, as CPS_ACTIVITY_nn_PS has it; ``sector`` is a code of table TRE_R02.
 
     ``structure`` is its Struct_IdNat: 1 and a FINESS number, 4 and the number of a practice and three digits.
@@ -24,8 +23,7 @@ class Activity:
     sector: str
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Value):
     """A holder of a card. ``profession`` is a code of table G15, ``specialty`` one of R01; None: not in the card."""
 
     name: str

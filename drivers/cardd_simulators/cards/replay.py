@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cardd.apdu import CHAINING, LE_MAX, SW, Command, Protocol, Response
 from cardd.errors import InvalidRequest
+from cardd.values import Value, replace
 from cardd_simulators.cards.interface import Transmission
 
 FORMAT, VERSION = "cardd-trace", 1
@@ -32,8 +32,7 @@ Place = tuple[bytes, bytes]  # the application and the file that are selected
 NOWHERE: Place = (b"", b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Value):
     """One command of the recording and its response; ``data`` None was masked, ``selected`` is where it came."""
 
     command: Command
@@ -49,8 +48,7 @@ class Recorded:
         return command.data == self.data if self.data is not None else bool(command.data) == self.has_data
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(Value):
     """What was recorded of one card."""
 
     atr: bytes

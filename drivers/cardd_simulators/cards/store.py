@@ -11,7 +11,6 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from cardd.values import Value
 from cardd_simulators.cards.behaviour import USUAL, Behaviour
 from cardd_simulators.cards.certificates import (
     LIFE,
@@ -49,16 +49,14 @@ RENEWED_BEFORE = timedelta(days=30)
 CONTENT_VERSION = "2"  # of the files a card is given: to be raised when they change, so that serial numbers change too
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Value):
     """A private key and its certificate."""
 
     key: rsa.RSAPrivateKey
     certificate: x509.Certificate
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(Value):
     """What makes a card: its holder, ``serial`` (eight digits), and its keys."""
 
     profile: Profile

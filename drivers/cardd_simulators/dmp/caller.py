@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from cardd.values import Record, Value, field
 from cardd_simulators import assertions
 from cardd_simulators.mutual_tls import is_issued
 from cardd_simulators.soap import Message, Refused
@@ -18,8 +18,7 @@ MODES = {told: mode for mode, told in assertions.MODE_OF.items()}
 INVALID_CERTIFICATE = "DMPInvalidCertificate"  # the DMP's own code for a key of the wrong kind: the only one known
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Value):
     """Whom the VIHF is about.
 
     ``mode``: ``direct``, ``indirect`` or ``air``; ``roles``: the codes of the first and the second; ``access``: the
@@ -39,8 +38,7 @@ class Caller:
     signer: x509.Certificate
 
 
-@dataclass(slots=True)
-class Gate:
+class Gate(Record):
     """Lets callers in. ``authorities``: whom the certificates may be of; ``seen``: the AIR assertions used up.
 
     ``lifetime`` is that of a VIHF in the other modes, in seconds: no source tells it, so that None asks for none.

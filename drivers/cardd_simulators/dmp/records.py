@@ -8,10 +8,11 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import escape
 from uuid import uuid4
+
+from cardd.values import Value, field
 
 INS, INS_OID = "185059999900181", "1.2.250.1.213.1.4.10"
 PATIENT = f"{INS}^^^&{INS_OID}&ISO^NH"
@@ -40,8 +41,7 @@ HEADS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Coded:
+class Coded(Value):
     """A code, its coding scheme, and its words."""
 
     code: str
@@ -49,17 +49,18 @@ class Coded:
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Value):
     """A document and what the registry tells of it; ``structure`` is whose it is, ``mime`` its media type.
 
     ``coded``: its codes by table, as ``codes.TABLES`` names them. ``author`` (XCN) and ``institution`` (XON) are HL7's.
     """
 
+    HIDDEN = frozenset({"content"})
+
     unique_id: str
     title: str
     coded: Mapping[str, tuple[Coded, ...]]
-    content: bytes = field(repr=False)
+    content: bytes
     mime: str = "text/xml"
     structure: str = FIRST_STRUCTURE
     author: str = FIRST_AUTHOR
@@ -98,8 +99,7 @@ class Document:
         return INVISIBLE in self.confidentiality
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Value):
     """A line of the access history, as the patient sees it; ``is_secret``: the patient does not."""
 
     when: datetime

@@ -6,8 +6,9 @@ Source: IHE ITI volume 3, 4.2.4 (error reporting), and the ebXML registry's sche
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
+
+from cardd.values import Value
 
 RS = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
 STATUS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:"
@@ -17,8 +18,7 @@ SEVERITY = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error"
 METADATA = "XDSRegistryMetadataError"
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryError:
+class RegistryError(Value):
     """One error: IHE's ``code``, our own ``reason`` (``sim:…``), the value that is wrong, and whose it is."""
 
     code: str

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 
 from cardd.errors import InvalidRequest
+from cardd.values import Value
 
 ANY = "*"
 ACCESSES = ("normal", "bris_de_glace", "centre_15")
@@ -29,8 +29,7 @@ class Right(StrEnum):
     MASKED = "masques"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Value):
     """One line. ``role`` is a first role (``10``), or with the second (``10/SM54``), or ``*``."""
 
     role: str
@@ -47,8 +46,7 @@ class Rule:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Rights:
+class Rights(Value):
     """The whole table."""
 
     rules: Sequence[Rule]

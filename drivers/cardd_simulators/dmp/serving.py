@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from cryptography import x509
 
 from cardd.errors import AddressInUse
 from cardd.simulator import ServerOptions
+from cardd.values import Value
 from cardd_simulators import texts
 from cardd_simulators.cards.store import Store
 from cardd_simulators.dmp import codes
@@ -46,8 +46,7 @@ CURL = """curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: applicatio
      "http://127.0.0.1:17463/v1/sessions/$SESSION/upstreams/dmp{path}\""""
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
+class Listening(Value):
     """The ports, the server's certificate (``identity``: a PEM file with its key), and whom to let connect."""
 
     port: int

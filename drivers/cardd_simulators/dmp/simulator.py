@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import InvalidRequest
 from cardd.simulator import ServerOptions, ServerSimulator
+from cardd.values import Value
 from cardd_simulators import texts
 
 NAMES = ("history", "authorities", "codes", "lifetime", "secret", "signature")
@@ -16,8 +16,7 @@ HIDDEN_CODE = "INVISIBLE_REPRESENTANTS_LEGAUX"
 SIGNATURES = {"required": True, "optional": False}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Value):
     """``port`` and ``history``: where the DMP and the patient's page listen on loopback, the next port where not told.
 
     ``rights``: the table's CSV file, None for the sample. ``authorities``: a PEM file of those whose certificates are

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from cardd.values import Value
 from cardd_simulators.dmp.codes import CLASSES_OF_TYPES, Codes
 from cardd_simulators.dmp.metadata import (
     AUTHOR,
@@ -52,8 +52,7 @@ OF_DOCUMENTS = {"serviceStartTime": TIME, "legalAuthenticator": PERSON, "sourceP
 ONE = ("class", "type", "format", "facility", "practice")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Value):
     """A DocumentEntry as it was submitted; ``entry_id`` is its name in the message."""
 
     entry_id: str
@@ -93,8 +92,7 @@ class Entry:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(Value):
     """A set: its identifier, its patient, and the entries of its documents."""
 
     set_id: str

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha1
 from html import escape
 
 from cryptography import x509
 
+from cardd.values import Value
 from cardd_simulators.dmp import metadata, registry
 from cardd_simulators.dmp.caller import Caller, Gate
 from cardd_simulators.dmp.codes import Codes
@@ -46,8 +46,7 @@ BODIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Value):
     """A message, who sent it, and when."""
 
     message: Message
@@ -68,8 +67,7 @@ class Call:
         return is_shown and (document.format == SIGNATURE_FORMAT or self.may(Right.CONSULT, document.type))
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Value):
     """The Body of an answer, and the documents it was about, for the history."""
 
     body: str
@@ -260,8 +258,7 @@ def refusal(transaction: str, errors: Sequence[RegistryError]) -> str:
     return registry.failure(errors)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Value):
     """A SOAP message; ``refused`` are the reasons of one that refuses."""
 
     content: bytes

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import InvalidRequest
+from cardd.values import Value
 
 TEST_OID = "1.2.250.1.213.1.4.10"
 OIDS = ("1.2.250.1.213.1.4.8", "1.2.250.1.213.1.4.9", TEST_OID)
@@ -22,8 +22,7 @@ PLACE = re.compile(r"[0-9][0-9AB][0-9]{3}")
 SEXES = ("M", "F")
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
+class Traits(Value):
     """What is asked for; ``place`` may be left out."""
 
     birth_name: str
@@ -36,8 +35,7 @@ class Traits:
         return " ".join(filter(None, (self.birth_name, self.given_name, self.sex, self.birth_date, self.place)))
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Value):
     """One person; ``ins`` is the number without its ``key``."""
 
     ins: str

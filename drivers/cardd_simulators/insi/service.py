@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from cardd.values import Value
 from cardd_simulators.assertions import profession_of, wrong_in_insi
 from cardd_simulators.insi.people import DATE, SEXES, Person, Traits
 from cardd_simulators.mutual_tls import is_issued
@@ -38,8 +38,7 @@ DOCTOR = "10"
 FOUND, NOBODY, SEVERAL = ("00", "OK"), ("01", "Aucune identite trouvee"), ("02", "Plusieurs identites trouvees")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Value):
     """A SOAP message, and what it tells: who asked, for whom, and the result's code with its words."""
 
     content: bytes
@@ -48,8 +47,7 @@ class Answer:
     code: tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Insi:
+class Insi(Value):
     """The service. ``authorities``: whose certificates are taken; ``takes_psc``: see ``simulator.Settings``."""
 
     people: Sequence[Person]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import InvalidRequest
 from cardd.simulator import ServerOptions, ServerSimulator
+from cardd.values import Value
 from cardd_simulators import texts
 
 NAMES = ("authorities", "psc")
@@ -15,8 +15,7 @@ PORT, PORT_MAX = 17492, 65535
 PSC = {"accepted": True, "refused": False}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Value):
     """``port``: where it listens on loopback. ``people``: a TOML file, None for those built in.
 
     ``authorities``: a PEM file of those whose certificates are let in beside the simulation's own. ``takes_psc``:

@@ -11,11 +11,11 @@ import asyncio
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiohttp import web
 
+from cardd.values import Value
 from cardd_simulators.psc.logins import Logins, Refused, Session, State
 
 COOKIE = "proxy_session_id"
@@ -27,8 +27,7 @@ TRACES_MAX = 1000
 Body = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Value):
     """One session: whose it is here, and at Pro Santé Connect."""
 
     cookie: str

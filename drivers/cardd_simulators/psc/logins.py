@@ -6,10 +6,10 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from cardd.values import Record, Value, field
 from cardd_simulators.psc.people import Userinfo
 
 INTERVAL = 2  # seconds between two polls
@@ -17,8 +17,7 @@ REQUEST_LIFE, CODE_LIFE = 120, 60  # seconds, as PSC had them in 2023
 TOKEN_SIZE = 32  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRules:
+class TokenRules(Value):
     """For how many seconds tokens are good, as PSC had them in 2023, and what makes one of a kind by its name."""
 
     access_life: float = 120
@@ -44,8 +43,7 @@ class Refused(Exception):
         self.status = status
 
 
-@dataclass(slots=True)
-class Request:
+class Request(Record):
     """One request to the mobile; ``number`` is what people call it."""
 
     number: int
@@ -56,8 +54,7 @@ class Request:
     polled: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Value):
     """An authorization code: for whom, back to where, with which proof (PKCE)."""
 
     person: Userinfo
@@ -67,16 +64,14 @@ class Code:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Value):
     """Somebody who is logged in; ``sid`` is what the logout calls it."""
 
     person: Userinfo
     sid: str
 
 
-@dataclass(slots=True)
-class Logins:
+class Logins(Record):
     """All that is under way. ``auto`` answers requests to the mobile by itself; ``on_asked`` is told of each."""
 
     people: dict[str, Userinfo]

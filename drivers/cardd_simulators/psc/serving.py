@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from cardd.errors import AddressInUse
 from cardd.simulator import ServerOptions
+from cardd.values import Value, field
 from cardd_simulators import texts
 from cardd_simulators.psc.editor import EditorServer
 from cardd_simulators.psc.keys import Keys
@@ -53,8 +53,7 @@ class Played(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class PlayedProvider:
+class PlayedProvider(Value):
     """Pro Santé Connect itself."""
 
     port: int = PORT
@@ -71,8 +70,7 @@ class PlayedProvider:
         return Provider(base, logins, tokens, self.secret).routes()
 
 
-@dataclass(frozen=True, slots=True)
-class PlayedEditor:
+class PlayedEditor(Value):
     """The editor's server, which has the credentials; ``is_by_person`` as in ``EditorServer``."""
 
     is_by_person: bool = False

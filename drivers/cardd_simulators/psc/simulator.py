@@ -9,12 +9,12 @@ import json
 import os
 import ssl
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardd.errors import DaemonUnreachable, InvalidRequest
 from cardd.simulator import ServerOptions
+from cardd.values import Value, asdict
 from cardd_simulators import texts
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ AUTO = ("approve", "deny", "ignore")
 SESSIONS = ("cookie", "person")  # by what the editor's server finds a session that is active
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Value):
     """The port of the simulator that runs, and a token that only readers of the file know."""
 
     port: int
