@@ -6,6 +6,7 @@ Nothing but this file and ``logins`` is imported before the first program comes.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from cardd.model import Caller, CallerKind, Peer
 from cardd.p11.logins import Keys
 from cardd.p11.turns import Turns
 from cardd.ports import Handover
+from cardd.worker import Background
 
 if TYPE_CHECKING:
     from cardd.p11.connection import Connection
@@ -75,19 +77,36 @@ class P11Server(Part):
         self._descriptors = descriptors
         self._turns = Turns()
         self._servers: list[asyncio.Server] = []
+        self._resumed: list[tuple[int, str]] = []  # connections of the daemon before this one
+        self._background = Background()
+        self._serving: asyncio.Task[None] | None = None
         self._tokens: Tokens | None = None
         self._connections: dict[Connection, Peer] = {}
         self._of_user: Counter[int] = Counter()
         self._of_process: Counter[tuple[int, int | None]] = Counter()
 
     async def start(self) -> None:
-        """Accept connections. Raises what ``listen`` raises."""
+        """Listen; connections are accepted once it is known whose the readers are. Raises what ``listen`` raises."""
         loop = asyncio.get_running_loop()
-        for sock in self._listen():
+        sockets = self._listen()
+        for sock in sockets:
             # create_unix_server would remove the path of a socket that systemd owns
-            self._servers.append(await loop.create_server(self._protocol, sock=sock, backlog=ACCEPTED_AT_ONCE))
+            made = loop.create_server(self._protocol, sock=sock, backlog=ACCEPTED_AT_ONCE, start_serving=False)
+            self._servers.append(await made)
             sock.listen(BACKLOG)
-        for descriptor, process in self._handover.taken():
+        self._resumed = list(self._handover.taken())
+        self._serving = self._background.start(self._serve(sockets))
+
+    async def _serve(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections: many a program asks for its slots once, and must not be told then that it has none."""
+        await self._readers.owners.told.wait()
+        loop = asyncio.get_running_loop()
+        for server in self._servers:
+            await server.start_serving()
+        for sock in sockets:
+            sock.listen(BACKLOG)
+        while self._resumed:
+            descriptor, process = self._resumed.pop(0)
             sock = socket.socket(fileno=descriptor)
             sock.setblocking(False)
             await loop.connect_accepted_socket(partial(self._protocol, process), sock)
@@ -97,8 +116,13 @@ class P11Server(Part):
 
         The connections of whose the readers are come first: nobody else's take the places that there are.
         """
+        if self._serving is not None:
+            self._serving.cancel()
         for server in self._servers:
             server.close()
+        for descriptor, process in self._resumed:  # which nobody has served yet
+            self._keep(process, descriptor)
+            os.close(descriptor)
         for connection in tuple(self._connections):
             connection.rest()
         for _ in range(LOOKS):
