@@ -15,6 +15,7 @@ from typing import BinaryIO
 NO_FILE = errno.ENXIO  # what the kernel says of a socket, too
 ROOT = 0
 OTHERS_WRITE = 0o022
+SMALL, LISTS = 1024 * 1024, 16 * 1024 * 1024  # bytes, for who expects a page of settings or many certificates
 
 
 def ensure_regular(path: Path) -> None:
@@ -43,10 +44,13 @@ def open_file(path: Path) -> BinaryIO:
     return os.fdopen(open_regular(path), "rb")
 
 
-def read_file(path: Path) -> bytes:
-    """Return a file's content. Raises OSError, as above."""
+def read_file(path: Path, most: int | None = None) -> bytes:
+    """Return a file's content. Raises OSError, as above, and EFBIG for one of more than ``most`` bytes."""
     with open_file(path) as file:
-        return file.read()
+        content = file.read() if most is None else file.read(most + 1)
+    if most is not None and len(content) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content
 
 
 def is_waited_for(found: os.stat_result) -> bool:

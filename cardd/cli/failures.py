@@ -102,6 +102,7 @@ FAULTS = {
     errno.EACCES: N_("you may not do that"),
     errno.EAGAIN: N_("another command is at work there; try again"),
     errno.EEXIST: N_("it is there already"),
+    errno.EFBIG: N_("it is too large"),
     errno.EISDIR: N_("it is a folder"),
     errno.ENOENT: N_("there is no such file or folder"),
     errno.ENOSPC: N_("there is no space left"),

@@ -6,6 +6,7 @@ the file and the key: a misspelt setting that silently does nothing would be a h
 
 from __future__ import annotations
 
+import errno
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 from cardd.config.kinds import Section, Unfit, Why, declared, read
 from cardd.config.settings import FAMILIES, SECTIONS, Config, section_of
 from cardd.errors import ConfigInvalid
-from cardd.files import NO_FILE, read_file
+from cardd.files import NO_FILE, SMALL, read_file
 from cardd.values import Record, field
 
 DIRECTORY = Path("/etc/cardd")
@@ -136,7 +137,7 @@ def _merged(files: Iterable[tuple[str, str]]) -> Config:
 
 def _text(file: Path) -> str:
     try:
-        return read_file(file).decode()
+        return read_file(file, SMALL).decode()
     except FileNotFoundError:
         raise _invalid(str(file), "", Unfit("absent", "")) from None
     except PermissionError:
@@ -147,6 +148,7 @@ def _text(file: Path) -> str:
         if isinstance(error, OSError) and error.errno == NO_FILE:
             raise _invalid(str(file), "", Unfit("no_file", "")) from None
         why = error.strerror if isinstance(error, OSError) and error.strerror else "UTF-8"
+        why = f"> {SMALL // 1024} KiB" if isinstance(error, OSError) and error.errno == errno.EFBIG else why
         raise _invalid(str(file), "", Unfit("unreadable", why)) from None
 
 

@@ -27,7 +27,7 @@ from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator
 
 from cardd.errors import CardGarbled, ConfigInvalid
-from cardd.files import NO_FILE, read_file
+from cardd.files import LISTS, NO_FILE, read_file
 from cardd.formats.certificate import facts_of
 from cardd.formats.document import UNREADABLE
 
@@ -105,7 +105,7 @@ def name_of(certificate: x509.Certificate) -> str:
 def authorities_of(file: Path) -> list[bytes]:
     """The certificates (DER) of a PEM file. Raises ConfigInvalid when it cannot be read, or has none."""
     try:
-        found = [der for kind, _, der in pem.unarmor(read_file(file), multiple=True) if kind == "CERTIFICATE"]
+        found = [der for kind, _, der in pem.unarmor(read_file(file, LISTS), multiple=True) if kind == "CERTIFICATE"]
         for der in found:
             x509.Certificate.load(der).native  # noqa: B018 - reads it wholly: a broken one is told here
     except (OSError, ValueError) as fault:

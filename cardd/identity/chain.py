@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from cardd.files import read_file
+from cardd.files import LISTS, read_file
 from cardd.libcrypto import Certificate
 
 DEPTH_MAX = 8
@@ -52,7 +52,7 @@ def _listed(file: Path | None) -> Iterator[Certificate]:
     from asn1crypto import pem  # noqa: PLC0415 - as all of it, with the first certificate
 
     try:
-        found = list(pem.unarmor(read_file(file), multiple=True)) if file else []
+        found = list(pem.unarmor(read_file(file, LISTS), multiple=True)) if file else []
     except (OSError, ValueError):
         return
     for kind, _, der in found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import zipfile
@@ -153,7 +154,13 @@ def test_the_bundle_is_encrypted_to_the_key_of_support(made: tuple[Station, User
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(None, "ne peut pas être lu"), ("no certificate", "pas un certificat"), ("expired", "pas valable")],
+    [
+        (None, "ne peut pas être lu"),
+        ("pipe", "ne peut pas être lu"),
+        ("huge", "ne peut pas être lu"),
+        ("no certificate", "pas un certificat"),
+        ("expired", "pas valable"),
+    ],
 )
 def test_a_key_that_will_not_do_is_told_and_nothing_is_written(
     made: tuple[Station, User], tmp_path: Path, content: str | None, told: str
@@ -162,6 +169,11 @@ def test_a_key_that_will_not_do_is_told_and_nothing_is_written(
     key, configuration, file = tmp_path / "key.pem", tmp_path / "cardd.toml", tmp_path / "one.zip"
     if content == "expired":
         key.write_bytes(ended())
+    elif content == "pipe":
+        os.mkfifo(key)  # whoever opens it waits for ever
+    elif content == "huge":
+        with key.open("wb") as film:
+            film.truncate(2**33)
     elif content:
         key.write_text(content)
     configuration.write_text(f'[support]\nbundle_key = "{key}"\n')

@@ -36,6 +36,15 @@ async def test_a_wrong_configuration_is_told_and_the_other_checks_go_on(tmp_path
     assert await code("config", configured(tmp_path, "")) == "config.ok"
 
 
+async def test_a_configuration_without_end_is_told_and_not_read(tmp_path: Path) -> None:
+    surroundings = configured(tmp_path, "")
+    assert surroundings.config_file
+    with surroundings.config_file.open("wb") as film:
+        film.truncate(2**33)
+    found = await result("config", surroundings)
+    assert (found.code, found.params["expected"]) == ("config.invalid", "> 1024 KiB")
+
+
 # --- port ---
 
 

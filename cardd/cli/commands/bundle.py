@@ -15,6 +15,7 @@ from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.terminal import table
 from cardd.cli.waiting import agreed, can_ask, said_by
 from cardd.errors import BundleKeyUnusable, CarddError, ConfigInvalid, InvalidRequest
+from cardd.files import SMALL, read_file
 from cardd.i18n import N_, Domain
 
 _ = Domain("cli")
@@ -102,7 +103,7 @@ def _parameters(file: Path) -> list[str]:
     if shutil.which("openssl") is None:
         raise BundleKeyUnusable(file=str(file), why="no_openssl")
     try:
-        facts = facts_of(ssl.PEM_cert_to_DER_cert(file.read_text("ascii").strip()))
+        facts = facts_of(ssl.PEM_cert_to_DER_cert(read_file(file, SMALL).decode("ascii").strip()))
     except OSError:
         raise BundleKeyUnusable(file=str(file), why="unreadable") from None
     except (ValueError, CarddError):
