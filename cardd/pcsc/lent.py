@@ -36,6 +36,7 @@ NAME_MAX = 128  # of PC/SC itself
 ATR_MAX = 33
 LENDERS_MAX, LENDERS_OF_USER_MAX = 64, 4
 ANSWER_LIMIT = 90.0  # seconds for one call; a keypad waits for 60
+MARK = " (remote desktop "  # what stands behind a lent reader's own name, before the number of its desktop
 SLACK = 5.0  # seconds beyond a wait's own time
 
 log = logging.getLogger(__name__)
@@ -274,7 +275,7 @@ class LentReaders:
             connection.close()
             return None
         number = next(number for number in itertools.count(1) if number not in self._lenders)
-        winscard = LentWinScard(connection, f" (remote desktop {number})")
+        winscard = LentWinScard(connection, f"{MARK}{number})")
         readers = PcscReaders(language=self._language, winscard=winscard, user=uid)
         lender = self._lenders[number] = Lender(uid, number, connection, winscard, readers, self._end)
         # it says nothing of its own accord: whatever comes, its leaving included, ends it

@@ -544,6 +544,57 @@ def agent(practice: Practice, path: Path) -> Iterator[None]:
             started.stderr.read()  # until it has ended
 
 
+# --- a remote desktop
+
+
+@breakage("remote.unnamed")
+def unnamed_socket(practice: Practice, directory: Path) -> Iterator[Surroundings]:
+    """xrdp has made its socket, and nothing names it."""
+    place = directory / ".pcsc10/pcscd.comm"
+    place.parent.mkdir()
+    session = {"HOME": str(directory), "DISPLAY": ":10.0", "XRDP_SESSION": "1"}
+    with listening(place, lambda connection: connection.close()):
+        yield replace(practice.surroundings(directory), environment=session)
+
+
+@breakage("remote.silent")
+def connection_without_readers(practice: Practice, directory: Path) -> Iterator[Surroundings]:
+    """The session was made for redirected cards, and the connection of now hands over none."""
+    with as_installed(practice):
+        yield remote_desktop(practice, directory, directory / "none.comm")
+
+
+@breakage("remote.foreign")
+def protocol_of_xrdp(practice: Practice, directory: Path) -> Iterator[Surroundings]:
+    """xrdp 0.9 hangs up on the library, which asks for the protocol first."""
+    place = directory / "pcscd.comm"
+    with as_installed(practice), listening(place, lambda connection: connection.close()):
+        yield remote_desktop(practice, directory, place)
+
+
+@breakage("lending.off")
+def lending_switched_off(practice: Practice, directory: Path) -> Iterator[Surroundings]:
+    """The service takes no readers of remote desktops, as it is installed."""
+    path = practice.directory / "agent.sock"
+    with as_installed(practice), agent(practice, path):
+        eventually_here(lambda: bool(clients(str(path))))
+        yield practice.surroundings(directory)
+
+
+@breakage("lending.none")
+def nothing_lent(practice: Practice, directory: Path) -> Iterator[Surroundings]:
+    """The configuration wants it, and the service that runs has not read that."""
+    path = practice.directory / "agent.sock"
+    with as_installed(practice), agent(practice, path):
+        eventually_here(lambda: bool(clients(str(path))))
+        yield practice.surroundings(directory, {"access": {"lent_readers": True}})
+
+
+def remote_desktop(practice: Practice, directory: Path, place: Path) -> Surroundings:
+    """A session whose PC/SC should be at this place."""
+    return replace(practice.surroundings(directory), environment={"PCSCLITE_CSOCK_NAME": str(place)})
+
+
 @breakage("pinentry.broken")
 def broken_pinentry(practice: Practice, directory: Path) -> Iterator[Surroundings]:
     """The configured pinentry is none."""

@@ -25,7 +25,8 @@ GREEN = {
 # what nothing on this practice needs
 NEEDLESS = {
     "skipped.no_unit", "skipped.no_polkit", "skipped.no_usb_reader", "skipped.no_modules", "skipped.no_organisation",
-    "skipped.own_dialogs", "skipped.no_network", "skipped.no_proxy", "skipped.no_psc", "skipped.no_authorities",
+    "skipped.own_dialogs", "skipped.own_readers",
+    "skipped.no_network", "skipped.no_proxy", "skipped.no_psc", "skipped.no_authorities",
     "skipped.offline", "skipped.no_https", "skipped.no_sites", "skipped.no_support",
 }  # fmt: skip
 

@@ -327,3 +327,17 @@ async def test_what_pkcs11_lacks_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "snap/chromium/current").mkdir(parents=True)
     found = await result("sandboxes", nothing)
     assert (found.code, found.params["program"]) == ("sandboxes.snap", "chromium")
+
+
+# --- a remote desktop
+
+
+async def test_a_sessions_own_pcsc_that_answers_is_good_and_one_without_is_not_looked_at(
+    practice: Practice, tmp_path: Path
+) -> None:
+    surroundings = practice.surroundings(tmp_path)
+    with as_installed(practice):
+        assert await code("remote", surroundings) == "remote.ok"
+    assert await code("lending", surroundings) == "skipped.own_readers"
+    for check in ("remote", "lending"):
+        assert await code(check, replace(surroundings, environment={})) == "skipped.no_remote"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ from subprocess import Popen
 
 import pytest
 
+from cardd.cli.doctor.surroundings import Surroundings
+from tests.cli.doctor import code
 from tests.integration.test_pin_leaks import PIN, found_in_memory
 from tests.integration.test_second_user import as_other_user
 from tests.integration.workstation import Workstation, text, wait_until
@@ -62,12 +66,23 @@ def remote(tmp_path: Path) -> Iterator[RemoteDesktop]:
         yield remote
 
 
+def doctor(remote: RemoteDesktop) -> str:
+    """What doctor finds in the session, where the service is another user's."""
+    daemon = remote.workstation.daemon
+    os.chown(daemon.socket, 65534, 65534)
+    session = Surroundings(config_file=daemon.configuration, base=daemon.socket, environment=remote.pcscd.environment)
+    found = asyncio.run(code("lending", session))
+    os.chown(daemon.socket, 0, 0)
+    return found
+
+
 @needs_root
 def test_a_reader_is_lent_to_its_own_user_until_the_agent_leaves(remote: RemoteDesktop) -> None:
     workstation = remote.workstation
     with remote.agent() as agent, plugged(simulated_card(pin=PIN.encode()), remote.pcscd.ports[0]):
         [card] = workstation.wait_for_cards(1)
         assert card["reader"] == "Redirected 0 00 00 (remote desktop 1)"
+        assert doctor(remote) == "lending.ok"
         session = workstation.log_in()
         session.sign()
         assert found_in_memory(agent.pid, PIN) == []

@@ -9,18 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 
-from cardd.cli.doctor import browsers, cards, daemon, desktop, machine, neighbours, network, pcsc, storage
+from cardd.cli.doctor import browsers, cards, daemon, desktop, machine, neighbours, network, pcsc, remote, storage
 from cardd.cli.doctor.check import Check, Outcome
 
-MODULES = (daemon, storage, machine, pcsc, cards, neighbours, network, desktop, browsers)
+MODULES = (daemon, storage, machine, pcsc, cards, neighbours, network, desktop, remote, browsers)
 _BY_NAME = {name: check for module in MODULES for name, check in module.CHECKS.items()}
 
 # from causes to their consequences: what comes first explains what comes after, and is told first
 ORDER = (
     ("config", "disk", "state", "clock", "denials", "service", "port", "socket", "version", "audit"),
-    ("pcscd_socket", "protocol", "pcscd", "polkit", "driver", "reader", "card", "held", "pin", "certificates"),
+    (
+        "remote",
+        "pcscd_socket",
+        "protocol",
+        "pcscd",
+        "polkit",
+        "driver",
+        "reader",
+        "card",
+        "held",
+        "pin",
+        "certificates",
+    ),
     ("modules", "organisation", "stacks", "desktop_modules", "middleware"),
-    ("keyring", "agent", "second_agent", "pinentry"),
+    ("keyring", "agent", "second_agent", "lending", "pinentry"),
     ("network", "proxy", "psc", "chain", "revocation"),
     ("https", "browsers", "browser_policy", "pkcs11", "sandboxes"),
     ("support", "memory", "sandbox", "desktop"),

@@ -54,6 +54,8 @@ REASONS = {
     "no_sites": N_("Not looked at: the configuration names no site, or no browser is installed."),
     "no_p11": N_("Not looked at: PKCS#11 is switched off ([p11] enabled)."),
     "no_modules": N_("Not looked at: the configuration names no PKCS#11 module."),
+    "no_remote": N_("Not looked at: this session has no PC/SC socket of its own, as remote desktops have."),
+    "own_readers": N_("Not looked at: cardd runs as this user, and uses this session's PC/SC itself."),
     "no_organisation": N_("Not looked at: no certificate of an organisation is configured."),
 }
 

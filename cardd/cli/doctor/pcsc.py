@@ -99,7 +99,7 @@ PROTOCOL_MISMATCH = failure(
 
 def protocol(surroundings: Surroundings) -> Finding:
     """Check whether pcscd and the library of this process have the same protocol."""
-    service = _spoken_by_pcscd(pcscd_path())
+    service = spoken_at(pcscd_path())
     if service is None:
         raise Unknowable("no_pcscd")
     try:
@@ -113,7 +113,7 @@ def protocol(surroundings: Surroundings) -> Finding:
     return PROTOCOL_OK(spoken=service)
 
 
-def _spoken_by_pcscd(path: Path) -> str | None:
+def spoken_at(path: Path) -> str | None:
     """Return the protocol that pcscd answers with, whatever it is asked for."""
     asked = _HEADER.pack(_VERSION.size, VERSION) + _VERSION.pack(4, 4, 0)
     try:

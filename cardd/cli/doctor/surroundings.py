@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -30,7 +31,7 @@ from cardd.ports import Connection
 from cardd.sandbox import Offer, offer
 from cardd.system.pcsc_clients import holder
 from cardd.system.peer import processes
-from cardd.values import Record
+from cardd.values import Record, field
 
 T = TypeVar("T")
 
@@ -135,6 +136,7 @@ class Surroundings(Record, dict=True):
     unit: Callable[[], Mapping[str, str] | None] = unit_properties
     kernel_log: Callable[[], list[str] | None] = kernel_log
     processes: Callable[[], list[int]] = processes
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def __post_init__(self) -> None:
         """Begin with nothing looked at."""
