@@ -168,11 +168,10 @@ def test_a_document_that_no_step_understands_is_damaged(written: str) -> None:
 
 # A later cardd, in a process of its own: its audit rows have one field more.
 TOMORROW = """
-import asyncio, dataclasses, os, signal, sys
+import asyncio, os, signal, sys
 from pathlib import Path
 import cardd.model
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class AuditEntry(cardd.model.AuditEntry):
     room: str | None = None
 
