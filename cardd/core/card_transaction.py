@@ -64,6 +64,17 @@ class HolderVerification(Value):
     ensure_wanted: Callable[[], None] = _always_wanted
     times: int = 1
 
+    @property
+    def is_wanted(self) -> bool:
+        """Return whether its session is as it was: the PIN of one that was closed or locked is wiped."""
+        if self.pin is not None and not self.pin:
+            return False
+        try:
+            self.ensure_wanted()
+        except CarddError:
+            return False
+        return True
+
 
 class InPieces(Value, Generic[T]):
     """Work in pieces: at each ``yield`` the card may be given to others, and is given back, logged in, by ``send``."""
@@ -268,7 +279,9 @@ class CardTransaction:
         began = time.monotonic()
 
         def gives_way() -> bool:
-            """Return whether others come first; not where a keypad would have the PIN typed again."""
+            """Return whether others come first, or the work is wanted no more; no others where a keypad asks again."""
+            if login is not None and not login.is_wanted:
+                return True
             others = queued()
             share = max(self.turns.least, self.turns.shared / (others + 1))
             has_had_its_share = others > 0 and time.monotonic() - began > share

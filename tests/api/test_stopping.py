@@ -21,10 +21,12 @@ class Pause:
 
     def __init__(self, api: Workbench, at: int) -> None:
         self._process, self._left = api.card.process, at
+        self.commands = 0
         self.is_asked, self.goes_on = threading.Event(), threading.Event()
         api.card.process = self.process  # type: ignore[method-assign]
 
     def process(self, apdu: bytes) -> bytes:
+        self.commands += 1
         if apdu != EMPTY_VERIFY:
             self._left -= 1
             if self._left == 0:
@@ -55,3 +57,31 @@ async def test_a_signature_under_way_is_finished_recorded_and_given_and_then_pin
     assert [row.outcome.value for row in rows] == ["done", "done"]
     assert not held
     assert api.card.resets > resets, "the card was left logged in"
+
+
+@pytest.mark.parametrize("lock", [False, True])
+async def test_a_list_ends_with_the_signature_under_way_and_its_caller_is_told_why(
+    tmp_path: Path, started: Callable[[Workbench], Awaitable[Workbench]], *, lock: bool
+) -> None:
+    api = await started(Workbench(tmp_path, Config(card=Card(hold=0))))
+    path, token = await api.logged_in()
+    [session] = api.sessions.of(api.uid or 0)
+    held, resets = session.pin, api.card.resets
+    pause = Pause(api, 3)
+    body = {"signatures": [{**SIGN, "document_name": f"ordonnance {number}"} for number in range(9)]}
+    asking = asyncio.create_task(api.call("POST", f"{path}/signatures", body, bearer=token))
+    await eventually(pause.is_asked.is_set)
+    stopping = asyncio.create_task(_locked(api) if lock else api.lifecycle.stop())
+    await eventually(lambda: not held)
+    pause.goes_on.set()
+    answer = await asking
+    await stopping
+    assert answer.code == ("card.pin_required" if lock else "session.closed")
+    rows = [row for row in api.audit.entries if row.action == "signature.raw"]
+    assert {row.outcome.value for row in rows} == {"failed"}
+    assert pause.commands < 6, "the rest was signed all the same"
+    assert api.card.resets > resets, "the card was left logged in"
+
+
+async def _locked(api: Workbench) -> None:
+    api.sessions.lock_where(lambda _: True)

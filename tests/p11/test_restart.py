@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -149,3 +150,32 @@ async def test_a_connection_of_a_process_whose_number_is_anothers_by_now_is_hung
     async with second:
         assert await client.reader.read() == b""
         await client.close()
+
+
+async def test_a_stop_finishes_the_signature_under_way_gives_it_to_its_program_and_wipes_the_pin(
+    tmp_path: Path,
+) -> None:
+    asked, goes_on = threading.Event(), threading.Event()
+    async with Inside(tmp_path) as inside:
+        client = await inside.client()
+        session = await client.session()
+        key = await client.key(session)
+        assert await client.sign(session, key, b"data")
+        [login] = inside.parts.sessions.of(inside.uid)
+        held, process = login.pin, inside.card.process
+
+        def slow(apdu: bytes) -> bytes:
+            if apdu[1] in (0x2A, 0x88):  # the key's operation
+                asked.set()
+                goes_on.wait(20)
+            return process(apdu)
+
+        inside.card.process = slow  # type: ignore[method-assign]
+        signing = asyncio.create_task(client.sign(session, key, b"more"))
+        await eventually(asked.is_set)
+        stopping = asyncio.create_task(inside.parts.lifecycle.stop())
+        await eventually(lambda: not held)
+        goes_on.set()
+        assert len(await signing) == 256
+        await stopping
+    assert [row.outcome.value for row in inside.audit.entries if row.action == "program.data"] == ["done", "done"]
