@@ -10,14 +10,17 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from enum import StrEnum
 from threading import Lock
-from typing import Protocol
+from types import TracebackType
+from typing import Generic, Protocol, TypeVar
 
 from cardd.model import JsonValue
 from cardd.secret import new_id
 from cardd.values import Record, field
+
+T = TypeVar("T")
 
 # what a program may call its request: a UUID or hexadecimal digits, and no number alone: that of a card has 20 digits
 NAME = re.compile(r"(?=.{16,64}\Z)(?=.*[a-f])[0-9a-f]+(?:-[0-9a-f]+)*", re.IGNORECASE)
@@ -80,6 +83,9 @@ class Request(Record, eq=False):
 
     def seconds(self) -> dict[Where, float]:
         """Return where its seconds went until now; what nothing else took is the daemon's."""
+        if not self._since:  # nobody was waited for
+            now = time.perf_counter()
+            return {Where.PERSON: 0.0, Where.CARD: 0.0, Where.NETWORK: 0.0, Where.DAEMON: now - self._began}
         self.count(Where.DAEMON, 0)
         waited = {where: self._spent[where] for where in (Where.PERSON, Where.CARD, Where.NETWORK)}
         left = time.perf_counter() - self._began - sum(waited.values())
@@ -112,17 +118,30 @@ def current() -> Request | None:
 
 def named_by(told: str) -> str:
     """Return what a program calls its request, where that may be written down; else a new name."""
-    return told.lower() if NAME.fullmatch(told) else new_id()
+    return told.lower() if told and NAME.fullmatch(told) else new_id()
 
 
-@contextmanager
-def working_on(request: Request | None) -> Iterator[None]:
+class Within(Generic[T]):
+    """A context variable's value for what is done inside, and for tasks that begin there."""
+
+    __slots__ = ("_token", "_value", "_variable")
+    _token: Token[T]
+
+    def __init__(self, variable: ContextVar[T], value: T) -> None:
+        self._variable, self._value = variable, value
+
+    def __enter__(self) -> None:
+        """Set it."""
+        self._token = self._variable.set(self._value)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Have what was set before."""
+        self._variable.reset(self._token)
+
+
+def working_on(request: Request | None) -> Within[Request | None]:
     """Say what is done inside for which request."""
-    token = _current.set(request)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return Within(_current, request)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import ctypes
 import hashlib
 import hmac
 import mmap
+import os
 import secrets
 import sys
 import threading
@@ -160,7 +161,7 @@ def new_token() -> str:
 
 def new_id() -> str:
     """Return an identifier: unguessable enough to be a path, yet no proof of anything."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def proof(kept: str, challenge: str, address: str) -> str:

@@ -107,10 +107,12 @@ def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
 
 def _is_own_load(headers: CIMultiDictProxy[str], path: str) -> bool:
     """Return whether a browser loads the status page, as its person has it: in no frame, from no other site's link."""
+    if path != OWN_PAGE and path not in OWN_PARTS:
+        return False
     told = tuple(headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode", "Dest"))
     if path == OWN_PAGE:
         return told[0] in ("none", "same-origin") and told[1:] == ("navigate", "document")
-    return path in OWN_PARTS and told[0] == "same-origin" and told[2] == OWN_PARTS[path]
+    return told[0] == "same-origin" and told[2] == OWN_PARTS[path]
 
 
 def _own_page(headers: CIMultiDictProxy[str], connection: ConnectionInfo, method: str, path: str, parts: Parts) -> Page:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import sha256
 from urllib.parse import parse_qsl
 
@@ -166,11 +165,19 @@ class Dispatcher:
         if call.who is not None and call.who.kind is not CallerKind.LOCAL:
             connection.has_client = True
         language = stated_language(http.headers.get("Accept-Language"))
-        with self._under_way(call), self._present(call) as presence, spoken_to_in(language):
-            if not route.body:
-                return await self._run(route, call, b"", presence)
-            async with self._bodies.reading(http, call.who, call.peer.uid) as raw:
-                return await self._run(route, call, raw, presence)
+        caller, presence = self._count(call), Presence()
+        take_back = call.on_hang_up(presence.leave)
+        self._waiting[presence] = call
+        try:
+            with waited_for_by(presence), spoken_to_in(language):
+                if not route.body:
+                    return await self._run(route, call, b"", presence)
+                async with self._bodies.reading(http, call.who, call.peer.uid) as raw:
+                    return await self._run(route, call, raw, presence)
+        finally:
+            del self._waiting[presence]
+            take_back()
+            self._uncount(caller)
 
     async def _check_browser(self, page: Page, connection: ConnectionInfo) -> None:
         """Look once at who holds a page's connection. Raises NotABrowser, BrowserUnseen."""
@@ -227,33 +234,19 @@ class Dispatcher:
             if together.is_left and self._together.get((owner, key)) is together:
                 del self._together[owner, key]
 
-    @contextmanager
-    def _present(self, call: Call) -> Iterator[Presence]:
-        """Say that the caller waits for the answer, until the connection is lost, or ``end_where`` says otherwise."""
-        presence = Presence()
-        take_back = call.on_hang_up(presence.leave)
-        self._waiting[presence] = call
-        try:
-            with waited_for_by(presence):
-                yield presence
-        finally:
-            del self._waiting[presence]
-            take_back()
-
-    @contextmanager
-    def _under_way(self, call: Call) -> Iterator[None]:
-        """Count a caller's unanswered requests (rule 10). Raises TooManyRequests."""
+    def _count(self, call: Call) -> CallerKey:
+        """Count one more unanswered request of a caller (rule 10); return whose. Raises TooManyRequests."""
         unknown = call.page.origin if call.page else NOBODY
         caller = call.who.key if call.who else CallerKey(call.peer.uid, unknown)
         if self._in_flight[caller] >= self._limits.in_flight:
             raise TooManyRequests(retry_after=RETRY_AFTER)
         self._in_flight[caller] += 1
-        try:
-            yield
-        finally:
-            self._in_flight[caller] -= 1
-            if not self._in_flight[caller]:
-                del self._in_flight[caller]
+        return caller
+
+    def _uncount(self, caller: CallerKey) -> None:
+        self._in_flight[caller] -= 1
+        if not self._in_flight[caller]:
+            del self._in_flight[caller]
 
 
 def _check_rights(route: Route, call: Call) -> None:
@@ -306,6 +299,8 @@ def _terse() -> web.Response:
 
 def _forget_credentials(http: web.BaseRequest) -> None:
     """Overwrite the tokens and secrets of a request that was answered: aiohttp keeps its head until the next one."""
+    if "Authorization" not in http.headers:
+        return
     for value in http.headers.getall("Authorization", ()):
         overwrite(value)
     for name, raw in http.raw_headers:

@@ -12,8 +12,7 @@ import asyncio
 import logging
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from operator import itemgetter
 from typing import cast
@@ -148,23 +147,25 @@ class Connection(web.RequestHandler):
         if self._of_head > UNFINISHED_HEAD_MAX:
             self._give_up()
 
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Surround what is done for a request, whose head is whole."""
+    def begin_use(self) -> None:
+        """Begin what is done for a request, whose head is whole."""
         self._expect_nothing()
         self._has_asked = True
         self._uses += 1
-        try:
-            yield
-        finally:
-            self._uses -= 1
+
+    def end_use(self) -> None:
+        """End what ``begin_use`` began."""
+        self._uses -= 1
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Write the answer; until it is out, the connection is used."""
-        with self.in_use():
+        self.begin_use()
+        try:
             return await super().finish_response(request, resp, start_time)
+        finally:
+            self.end_use()
 
     @property
     def worth(self) -> int | None:
@@ -272,8 +273,11 @@ class HttpServer(web.Server):
 
     async def _answer(self, http: web.BaseRequest) -> web.StreamResponse:
         connection = cast(Connection, http.protocol)  # this server makes no other
-        with connection.in_use():
+        connection.begin_use()
+        try:
             return await self._dispatcher.answer(http, connection.info, connection.on_hang_up)
+        finally:
+            connection.end_use()
 
     def info_of(self, transport: asyncio.BaseTransport) -> ConnectionInfo | None:
         """Return what is known of a new connection; None when nobody can tell who is at its other end."""

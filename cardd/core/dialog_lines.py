@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from itertools import count
 
@@ -35,7 +35,7 @@ from cardd.errors import (
 )
 from cardd.model import Caller, CallerKey, Choice, Event, PinQuestion, Question
 from cardd.ports import AuditLog, Clock, Prompter
-from cardd.request import Where, current, step
+from cardd.request import Where, Within, current, step
 from cardd.secret import Secret
 from cardd.values import Record, field, replace
 
@@ -49,27 +49,17 @@ _only_who_is_there: ContextVar[bool] = ContextVar("only_who_is_there", default=F
 _language: ContextVar[str | None] = ContextVar("language", default=None)
 
 
-@contextmanager
-def asking_only_who_is_there() -> Iterator[None]:
+def asking_only_who_is_there() -> Within[bool]:
     """Have nothing asked behind a locked screen, for what is done inside, and for tasks that begin there."""
-    token = _only_who_is_there.set(True)
-    try:
-        yield
-    finally:
-        _only_who_is_there.reset(token)
+    return Within(_only_who_is_there, True)
 
 
-@contextmanager
-def spoken_to_in(language: str | None) -> Iterator[None]:
+def spoken_to_in(language: str | None) -> Within[str | None]:
     """Say in which language whoever asks speaks, for the dialogs of what is done inside, and of tasks that begin there.
 
     None: that of each person's desktop.
     """
-    token = _language.set(language)
-    try:
-        yield
-    finally:
-        _language.reset(token)
+    return Within(_language, language)
 
 
 def _spoken(question: Question) -> Question:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 
 from cardd.errors import CallerLeft, CarddError
+from cardd.request import Within
 
 
 class Presence:
@@ -100,14 +101,9 @@ class PolledPresence(Presence):
 _waiting: ContextVar[Presence | None] = ContextVar("waiting", default=None)
 
 
-@contextmanager
-def waited_for_by(presence: Presence | None) -> Iterator[None]:
+def waited_for_by(presence: Presence | None) -> Within[Presence | None]:
     """Say who waits for what is done inside, in the tasks too that begin there; None: it has a life of its own."""
-    token = _waiting.set(presence)
-    try:
-        yield
-    finally:
-        _waiting.reset(token)
+    return Within(_waiting, presence)
 
 
 def ensure_waited_for() -> None:
