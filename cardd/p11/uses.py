@@ -19,11 +19,12 @@ from cardd.core.programs import ProgramRight, Wanted, program_id, unseen_id
 from cardd.driver import Card
 from cardd.errors import (
     AlgorithmUnsupported,
+    CardAbsent,
     CarddError,
     CardError,
-    CardIncomplete,
     CardRefused,
-    CardTimeout,
+    CardRemoved,
+    CardUnknown,
     ClientError,
     ConsentError,
     LastTryRefused,
@@ -31,12 +32,13 @@ from cardd.errors import (
     PinCancelled,
     PinError,
     PinFormat,
+    PinRequired,
     PinTimeout,
     PinWrong,
     ReaderError,
+    ReaderGone,
     ReaderNotYours,
     SessionError,
-    SignatureInvalid,
 )
 from cardd.model import Caller, KeyPurpose, KeyRef, Message, shown
 from cardd.p11.cryptoki import Mechanism, Refused, Rv
@@ -60,8 +62,9 @@ ANSWERS: tuple[tuple[type[CarddError] | tuple[type[CarddError], ...], Rv], ...] 
     (PinError, Rv.FUNCTION_FAILED),
     (ReaderNotYours, Rv.TOKEN_NOT_PRESENT),
     (AlgorithmUnsupported, Rv.MECHANISM_INVALID),
-    ((CardTimeout, CardRefused, SignatureInvalid, CardIncomplete), Rv.DEVICE_ERROR),
-    ((CardError, ReaderError), Rv.DEVICE_REMOVED),
+    ((CardRemoved, CardAbsent, CardUnknown, ReaderGone), Rv.DEVICE_REMOVED),
+    (PinRequired, Rv.USER_NOT_LOGGED_IN),
+    ((CardError, ReaderError), Rv.DEVICE_ERROR),
     (SessionError, Rv.USER_NOT_LOGGED_IN),
 )
 

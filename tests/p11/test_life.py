@@ -12,8 +12,10 @@ import pytest_asyncio
 
 from cardd.core.consents import SignatureRequest
 from cardd.core.session import SessionState
+from cardd.errors import ReaderBusy
 from cardd.model import Caller, CallerKind, Choice, Message, Peer
 from cardd.p11.cryptoki import Mechanism, Rv
+from cardd_simulators.cards.behaviour import behaving
 from tests.p11.client import Client, Failed, mechanism, octets, room, ulong
 from tests.p11.handshakes import transcript
 from tests.p11.inside import Inside, soon
@@ -21,7 +23,7 @@ from tests.rig.simulator import simulated_card
 from tests.rig.waiting import eventually
 
 TOKEN_PRESENT = 1
-VERIFY = 0x20
+VERIFY, INTERNAL_AUTHENTICATE = 0x20, 0x88
 USER, NO_PIN = 1, b"\x00\x00\x00\x00\x00"
 
 
@@ -201,6 +203,32 @@ async def test_a_card_that_comes_again_is_in_the_same_slot_and_asks_for_its_pin(
     assert await client.slots(with_token=True) == [1]
     await client.signed()
     assert inside.dialogs == ["program", "login", "login"]
+
+
+@pytest.mark.parametrize(("happens", "rv"), [("removed", Rv.DEVICE_REMOVED), ("busy", Rv.DEVICE_ERROR)])
+async def test_only_a_card_that_left_is_told_to_have_left(inside: Inside, happens: str, rv: Rv) -> None:
+    """Programs close their sessions and forget the token of a device that was removed."""
+
+    def busy() -> None:
+        raise ReaderBusy(reader=inside.reader.name)
+
+    client = await inside.client()
+    await client.signed()
+    inside.reader.do_during(INTERNAL_AUTHENTICATE, inside.reader.remove if happens == "removed" else busy)
+
+    with pytest.raises(Failed, match=rv.name):
+        await client.signed()
+
+
+async def test_a_card_that_names_nobody_is_told_to_have_an_error_and_the_other_one_serves(inside: Inside) -> None:
+    inside.other_reader.insert(simulated_card(behaviour=behaving(["no-national-id"])))
+    await eventually(lambda: len(inside.parts.readers.every.cards()) == 2)
+    client = await inside.client()
+    session = await client.session(2)
+
+    with pytest.raises(Failed, match="DEVICE_ERROR"):
+        await client.sign(session, await client.key(session), b"data")
+    assert await client.signed()
 
 
 async def test_a_card_in_the_other_reader_has_its_own_slot(inside: Inside) -> None:
