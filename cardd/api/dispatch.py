@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import sha256
@@ -16,7 +15,7 @@ from cardd.api.access import admit, anyone, cors, preflight
 from cardd.api.call import Bodies, Call, ConnectionInfo, OnHangUp, Page, Reply
 from cardd.api.idempotency import Ledger
 from cardd.api.parts import ApiLimits, Parts
-from cardd.api.problems import MEDIA_TYPE, TERSE, problem
+from cardd.api.problems import MEDIA_TYPE, TERSE, problem, unforeseen
 from cardd.api.router import AnyReply, Route, Router
 from cardd.core.dialog_lines import spoken_to_in
 from cardd.core.presence import Presence, waited_for_by
@@ -47,8 +46,6 @@ COMMON = {
     "Server": "",
     "X-Content-Type-Options": "nosniff",
 }
-
-log = logging.getLogger(__name__)
 
 _encoder = Encoder()
 
@@ -98,9 +95,8 @@ class Dispatcher:
             return await answering, None
         except CarddError as error:
             fault = error
-        except Exception:  # the journal gets the traceback, the caller a problem
-            log.exception("a handler failed")
-            fault = InternalError()
+        except Exception as error:  # noqa: BLE001 - the journal gets the traceback, the caller a problem
+            fault = unforeseen(error)
         if isinstance(fault, InternalError) and (request := current()):
             fault = InternalError(request=request.id)
         return problem(fault, http.headers.get("Accept-Language", "")), fault

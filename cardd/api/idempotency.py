@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from cardd.api.call import Reply
-from cardd.errors import CarddError, IdempotencyKeyReused, InternalError, InvalidRequest
+from cardd.api.problems import unforeseen
+from cardd.errors import CarddError, IdempotencyKeyReused, InvalidRequest
 from cardd.model import CallerKey
 from cardd.values import Record
 
@@ -22,8 +22,6 @@ LIFETIME = 600.0
 ANSWERS_MAX = 2048
 BYTES_MAX = 4 * 1024 * 1024
 INTERNAL = 500  # nobody knows whether the card has signed: such an answer is kept
-
-log = logging.getLogger(__name__)
 
 Outcome = Reply | CarddError
 
@@ -101,7 +99,7 @@ class Ledger:
         if entry.outcome.cancelled() or self._find(owner, key) is not entry:
             return
         outcome = entry.outcome.result()
-        if isinstance(outcome, CarddError) and (outcome.retryable or outcome.status > INTERNAL):
+        if isinstance(outcome, CarddError) and (outcome.retryable or outcome.may_pass or outcome.status > INTERNAL):
             self._drop(owner, key)
             return
         entry.size = len(outcome.body) if isinstance(outcome, Reply) and isinstance(outcome.body, bytes) else 0
@@ -139,6 +137,5 @@ async def _outcome(work: Callable[[], Awaitable[Reply]]) -> Outcome:
         return await work()
     except CarddError as error:
         return error
-    except Exception:  # logged here, where the traceback is; the caller gets its problem
-        log.exception("a handler failed")
-        return InternalError()
+    except Exception as error:  # noqa: BLE001 - logged here, where the traceback is; the caller gets its problem
+        return unforeseen(error)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+
 from msgspec import UNSET, UnsetType
 
 from cardd.api.call import Reply
 from cardd.api.schemas import Problem
-from cardd.errors import CardAmbiguous, CarddError
+from cardd.errors import CardAmbiguous, CarddError, DaemonExhausted, InternalError
 from cardd.i18n import language_of
 
 MEDIA_TYPE = "application/problem+json"
@@ -14,6 +17,24 @@ TYPE = "urn:cardd:problem:"
 
 # What everyone gets who may not even ask: constant, so that it tells nothing.
 TERSE = b'{"type":"about:blank","title":"Forbidden","status":403,"code":"request.forbidden"}'
+
+
+_NO_FILE = (errno.EMFILE, errno.ENFILE)
+
+log = logging.getLogger(__name__)
+
+
+def unforeseen(error: Exception) -> CarddError:
+    """Return what is told of an exception that is none of ours, which a handler has raised.
+
+    What this computer gives no more of may be there for the next request; what else it is stays in the journal.
+    """
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in (*_NO_FILE, errno.ENOMEM)):
+        why = "files" if isinstance(error, OSError) and error.errno in _NO_FILE else "memory"
+        log.warning("a request came to nothing: %s", error if why == "files" else "no memory is left")
+        return DaemonExhausted(why=why)
+    log.error("a handler failed", exc_info=error)
+    return InternalError()
 
 
 def problem(error: CarddError, accept_language: str) -> Reply:

@@ -106,6 +106,7 @@ class Recordings:
     """What the cards' threads record. ``patience`` is how many seconds a disk is waited for beyond the card's own time.
 
     While a thread waits for the disk, its reader serves nobody: whoever passes their time there is told of the disk.
+    ``writing`` are the readers of which this is so.
     """
 
     def __init__(self, audit: AuditLog, patience: float) -> None:
@@ -113,16 +114,17 @@ class Recordings:
         self.patience = patience
         self.writing: set[object] = set()
 
-    def begin(self) -> RecordedWork[T]:
-        """Return one piece of work, not begun; on the loop."""
-        return RecordedWork(self)
+    def begin(self, reader: object) -> RecordedWork[T]:
+        """Return one piece of work, not begun, of what stands for a reader's thread; on the loop."""
+        return RecordedWork(self, reader)
 
 
 class RecordedWork(Generic[T]):
     """One piece of work on a card; made on the loop, done on the card's thread."""
 
-    def __init__(self, all_of_them: Recordings) -> None:
+    def __init__(self, all_of_them: Recordings, reader: object) -> None:
         self._all = all_of_them
+        self._reader = reader
         self._loop = asyncio.get_running_loop()
         self._outcome: Callable[[asyncio.Future[T]], None] | None = None
         self._waiting: asyncio.Future[T] | None = None  # whoever was told that the card is late, and waits for the disk
@@ -131,7 +133,7 @@ class RecordedWork(Generic[T]):
     def record(self, value: T, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> T:
         """Record that the card made ``value``, and return it; on the card's thread. Raises AuditUnavailable."""
         self._has_signed = True
-        self._all.writing.add(self)
+        self._all.writing.add(self._reader)
         try:
             with step("disk", Where.DAEMON):
                 self._all.audit.write(entries, receipt)
@@ -140,7 +142,7 @@ class RecordedWork(Generic[T]):
             self._settle(lambda waiting: waiting.set_exception(fault))
             raise
         finally:
-            self._all.writing.discard(self)
+            self._all.writing.discard(self._reader)
         self._settle(lambda waiting: waiting.set_result(value))
         return value
 
@@ -149,7 +151,7 @@ class RecordedWork(Generic[T]):
         try:
             return await running
         except CardTimeout:
-            if not self._has_signed and not self._all.writing:
+            if not self._has_signed and self._reader not in self._all.writing:
                 raise
         seconds = self._all.patience if self._has_signed else 0.0
         self._waiting = self._loop.create_future()

@@ -90,7 +90,7 @@ class Signing:
         self.check_size(len(requests), batch)
         messages = [request.message for request in requests]
         entries = [self._entry(session, credential, request) for request in requests]
-        recorded_work: RecordedWork[list[bytes]] = self.recordings.begin()
+        recorded_work: RecordedWork[list[bytes]] = self.recordings.begin(_thread_of(session))
 
         def work(card: Card, consent: str) -> Generator[None, Card, list[bytes]]:
             if attempt.has_signed(self._audit):
@@ -137,7 +137,7 @@ class Signing:
             certificate=credential.serial,
             consent=consent,
         )
-        recorded_work: RecordedWork[bytes] = self.recordings.begin()
+        recorded_work: RecordedWork[bytes] = self.recordings.begin(_thread_of(session))
 
         def work(card: Card) -> bytes:
             attempt.has_signed(self._audit)  # such a result is lost
@@ -265,7 +265,7 @@ class Signing:
     ) -> bytes:
         """What the card does with its authentication key, recorded before it is known."""
         key = self.authentication(session).key
-        recorded_work: RecordedWork[bytes] = self.recordings.begin()
+        recorded_work: RecordedWork[bytes] = self.recordings.begin(_thread_of(session))
 
         def work(card: Card) -> bytes:
             return recorded_work.record(operation(card, key), [entry])
@@ -341,6 +341,11 @@ class Signing:
         elif pin is not None:
             pin.wipe()
         return value
+
+
+def _thread_of(session: Session) -> object:
+    """Return what stands for the thread that works for a session: its card's."""
+    return session.card.access if session.card else None
 
 
 def _credential(session: Session, purpose: KeyPurpose) -> Credential:

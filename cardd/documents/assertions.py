@@ -137,7 +137,7 @@ class Assertions(Record, dict=True):
 
     async def _air(self, session: Session, vihf: _Vihf, entry: AuditEntry, attempt: Attempt) -> Issued:
         """The organisation's certificate is behind its password: all of it happens where its key is."""
-        recorded_work: RecordedWork[Issued] = self.signing.recordings.begin()
+        recorded_work: RecordedWork[Issued] = self.signing.recordings.begin(self.organisation)
 
         def work(card: Card, credential: Credential) -> Issued:
             attempt.has_signed(self.audit)  # such a result is lost

@@ -88,7 +88,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
         · SystemFault (system.py)
             · ConfigInvalid, AddressInUse, SimulatorsMissing, PolicyUnreadable, HttpsNotMade, CertutilMissing,
               TrustStoreRefused, ClientModuleMissing, RegistrationUnreadable,
-              BundleKeyUnusable
+              BundleKeyUnusable, DaemonExhausted
             · DaemonUnproven
                 · SocketExposed
             · DaemonUnreachable

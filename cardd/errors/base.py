@@ -30,11 +30,15 @@ class CarddError(Exception):
 
     The annotations of a subclass are its params: they are given by name, filled into the sentences, and attributes of
     the error. One that has a default need not be given; None stands for what is not known.
+
+    ``retryable`` says that the same request may do well soon; ``may_pass`` that it may once something was put right
+    that has nothing to do with the request: the answer is none to keep.
     """
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    may_pass: ClassVar[bool] = False
     title: ClassVar[str] = ""
     detail: ClassVar[str] = ""
     remedy: ClassVar[str] = ""

@@ -246,6 +246,7 @@ class SigningCertificateExpired(DocumentError):
     """The certificate has expired."""
 
     code = "signing_certificate.expired"
+    may_pass = True  # the clock was wrong
     title = N_("Certificate expired")
     detail = N_("The signature certificate expired on {not_after}.")
     remedy = N_("Use a current card or certificate; check this computer's clock too.")
@@ -257,6 +258,7 @@ class SigningCertificateNotYetValid(DocumentError):
     """The certificate is not valid yet."""
 
     code = "signing_certificate.not_yet_valid"
+    may_pass = True  # the clock was wrong
     title = N_("Certificate not yet valid")
     detail = N_("The signature certificate is valid from {not_before}.")
     remedy = N_("Check this computer's clock, or wait until then.")

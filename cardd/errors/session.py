@@ -112,6 +112,7 @@ class LoginCertificateExpired(SessionError):
     """The certificate that stands for the card's holder has expired."""
 
     code = "session.certificate_expired"
+    may_pass = True  # the clock was wrong
     status = 409
     title = N_("Card expired")
     detail = N_("The card's certificate expired on {not_after}: it opens no session.")
@@ -124,6 +125,7 @@ class LoginCertificateNotYetValid(SessionError):
     """The certificate that stands for the card's holder is not valid yet."""
 
     code = "session.certificate_not_yet_valid"
+    may_pass = True  # the clock was wrong
     status = 409
     title = N_("Card not yet valid")
     detail = N_("The card's certificate is valid from {not_before}: it opens no session yet.")

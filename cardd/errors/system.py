@@ -54,6 +54,14 @@ _SILENT: Words = {
 }
 
 
+# what the daemon may have no more of
+_EXHAUSTED: Words = {
+    "why": {
+        "files": N_("It may open no further file or connection."),
+        "memory": N_("It gets no more memory."),
+    }
+}
+
 # why a certificate of support's will not do
 _BUNDLE_KEY: Words = {
     "why": {
@@ -158,6 +166,21 @@ class ConfigInvalid(SystemFault):
     key: str
     why: str  # a word
     expected: str = ""
+
+
+class DaemonExhausted(SystemFault):
+    """The daemon has none left of what it needs from this computer for the request; nothing left it."""
+
+    code = "daemon.exhausted"
+    retryable = True
+    title = N_("cardd is at a limit")
+    detail = N_("cardd could not finish the request. {why}")
+    remedy = N_(
+        "Try again. If it comes back, close programs that use the card, or have an administrator restart cardd."
+    )
+    words = _EXHAUSTED
+
+    why: str
 
 
 class DaemonUnproven(SystemFault):

@@ -55,7 +55,10 @@ class Domain:
         return fill(self._in(language).pgettext(context, sentence), **params)
 
     def _in(self, language: str) -> NullTranslations:
-        return _translations(self.name, self._locale, language)
+        try:
+            return _translations(self.name, self._locale, language)
+        except OSError:  # no file can be opened for now: the English sentence is better than none
+            return _untranslated()
 
 
 def N_(sentence: str) -> str:  # noqa: N802 - gettext's name for it
@@ -96,6 +99,13 @@ def _quality(number: str | None) -> float:
         return float(number) if number else 1.0
     except ValueError:
         return 0.0
+
+
+@cache
+def _untranslated() -> NullTranslations:
+    import gettext  # noqa: PLC0415 - not needed before the first text
+
+    return gettext.NullTranslations()
 
 
 @cache

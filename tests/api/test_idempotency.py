@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from cardd.api.call import Reply
 from cardd.api.idempotency import Ledger
-from cardd.errors import CardGarbled, CardRemoved, ConsentRefused
+from cardd.errors import CardGarbled, CardRemoved, ConsentRefused, DaemonExhausted
 from cardd.model import CallerKey, Choice
 from tests.api.requests import request
 from tests.api.workbench import PIN, Workbench
+from tests.rig.memory import ManualClock
 
 DIGEST = base64.b64encode(hashlib.sha256(b"ordonnance SIMULATION").digest()).decode()
 ITEM = {"document_name": "Ordonnance", "digest": DIGEST}
@@ -70,6 +75,36 @@ async def test_also_when_the_first_client_hung_up(api: Workbench) -> None:
     assert got.status == 200
     assert signed(api) == 1
     assert api.person.topics().count("sign") == 1
+
+
+@pytest.mark.parametrize("years", [-4, 4])
+async def test_an_answer_that_a_wrong_clock_gave_is_not_kept(
+    tmp_path: Path, started: Callable[[Workbench], Awaitable[Workbench]], years: int
+) -> None:
+    clock = ManualClock()
+    api = await started(Workbench(tmp_path, clock=clock))
+    path, token = await api.logged_in()
+    right = clock.began
+    clock.began += timedelta(days=365 * years)
+    wrong = await api.call("POST", f"{path}/signatures", ITEM, bearer=token, headers=KEY)
+    assert str(wrong.code).startswith("signing_certificate.")
+    clock.began = right
+    assert (await api.call("POST", f"{path}/signatures", ITEM, bearer=token, headers=KEY)).status == 200
+    assert signed(api) == 1
+
+
+@pytest.mark.parametrize("lacking", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
+async def test_what_the_computer_had_no_more_of_is_told_and_the_next_try_is_a_new_one(lacking: Exception) -> None:
+    ledger, lacks = Ledger(), [lacking]
+
+    async def work() -> Reply:
+        if lacks:
+            raise lacks.pop()
+        return Reply(200, b"")
+
+    with pytest.raises(DaemonExhausted):
+        await ledger.once(OWNER, "key", b"request", work)
+    assert (await ledger.once(OWNER, "key", b"request", work)).status == 200
 
 
 async def test_another_body_or_call_under_the_same_key_is_refused(api: Workbench) -> None:

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from cardd.core.recording import CountedRefusals, entry_of, recorded
-from cardd.errors import CardAbsent, CardMute, ConsentRefused
+from cardd.core.recording import CountedRefusals, RecordedWork, Recordings, entry_of, recorded
+from cardd.errors import AuditSlow, CardAbsent, CardMute, CardTimeout, ConsentRefused
 from cardd.model import AuditEntry, AuditRow
 from tests.core.conftest import CALLER, OTHER, PIN, Core
 from tests.rig.memory import MemoryAudit
@@ -48,6 +48,27 @@ async def test_a_login_that_succeeds_is_a_row_each_time(core: Core) -> None:
         session, _ = await core.login.open(CALLER, None)
         core.sessions.close(session, "logout")
     assert core.audit.acts() == ["session.open done"] * 3
+
+
+async def test_who_waits_for_a_slow_card_is_told_of_the_disk_only_where_that_card_s_thread_waits_for_it() -> None:
+    audit = MemoryAudit()
+    recordings = Recordings(audit, 0.01)
+    writes: RecordedWork[bytes] = recordings.begin("first reader")
+    audit.disk.clear()
+    writing = asyncio.create_task(asyncio.to_thread(writes.record, b"value", [entry_of(CALLER, "signature.raw")]))
+    await eventually(lambda: bool(recordings.writing))
+
+    async def late() -> bytes:
+        raise CardTimeout(seconds=5)
+
+    same: RecordedWork[bytes] = recordings.begin("first reader")
+    with pytest.raises(AuditSlow):
+        await same.result(late())
+    other: RecordedWork[bytes] = recordings.begin("second reader")
+    with pytest.raises(CardTimeout):
+        await other.result(late())
+    audit.disk.set()
+    assert await writing == b"value"
 
 
 async def test_each_minute_of_refusals_has_its_row() -> None:

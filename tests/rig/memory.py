@@ -22,11 +22,11 @@ class ManualClock:
 
     def __init__(self, began: datetime | None = None) -> None:
         self.seconds = 1000.0
-        self._began = began or datetime.now(UTC)
+        self.began = began or datetime.now(UTC)
 
     def now(self) -> datetime:
         """The time of day."""
-        return self._began + timedelta(seconds=self.monotonic() - 1000)
+        return self.began + timedelta(seconds=self.monotonic() - 1000)
 
     def monotonic(self) -> float:
         """The seconds."""
