@@ -1,25 +1,33 @@
-"""What stands around a workstation: a server behind a forward proxy, a token, a clock that can be set."""
+"""What stands around a workstation: a server behind a proxy, a provider, a token, buses, a clock that can be set."""
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import mmap
+import os
 import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from tests.rig import organisation
 from tests.rig.forward import ELSEWHERE, PASSWORD, USER, Tinyproxy
+from tests.rig.keyring import Keyring
+from tests.rig.logind import Bus, SimulatedLogind
 from tests.rig.nginx import Nginx, Pair, authority, issued
+from tests.rig.oidc.fake import CLIENT, FakeProvider
+from tests.rig.oidc.pki import Authority
 from tests.rig.simulator import store
 from tests.rig.softhsm import SoftHsm
 
+T = TypeVar("T")
 SETTINGS = """
 [network]
 proxy = "{proxy}"
@@ -30,6 +38,12 @@ authorities = "{authorities}"
 consent = "login"
 timeout = 4
 sandbox = true
+[psc]
+mode = "direct"
+direct_agreed = true
+issuer = "{issuer}"
+client_id = "{client}"
+authorities = "{provider}"
 [drivers.pkcs11]
 modules = ["{module}"]
 files = ["{tokens}"]
@@ -115,7 +129,8 @@ class Backend:
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
                 is_cut = backend.does == "cut"
-                self.wfile.write(body[:5] if is_cut else body)
+                with suppress(OSError):  # who asked has left
+                    self.wfile.write(body[:5] if is_cut else body)
                 self.close_connection = is_cut
 
             def log_message(self, *_: object) -> None:
@@ -138,6 +153,25 @@ class Backend:
             thread.join()
 
 
+class Loop:
+    """An event loop on a thread, for what the rig has as coroutines."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[object, object, T]) -> T:
+        """Return what it returns."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    def close(self) -> None:
+        """End it."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
 class Around:
     """``settings`` and ``environment`` are what the daemon needs to know of it."""
 
@@ -146,9 +180,16 @@ class Around:
         self.clock = Clock(directory)
         self.proxy = Tinyproxy(directory)
         self.backend = Backend()
-        self.credentials = directory / "credentials"
-        self.credentials.mkdir()
+        self.loop = Loop()
+        self.system_bus = Bus(subdirectory(directory, "system-bus"))
+        self.logind = SimulatedLogind(self.system_bus.address, {"1": os.geteuid()})
+        self.logind.active = "1"
+        self.keyring = Keyring(subdirectory(directory, "session-bus"))
+        self.provider = self.loop.run(listening_provider())
+        (directory / "provider.pem").write_bytes(authority_of(self.provider).pem)
+        self.credentials = subdirectory(directory, "credentials")
         (self.credentials / "cardd.network-proxy-password").write_text(PASSWORD)
+        (self.credentials / "cardd.psc-client-secret").write_text("SIMULATION")
         self.hsm = SoftHsm(directory)
         self.hsm.token("SIMULATION", ec=True, subject=organisation.PERSON)
         self._root = authority(directory)
@@ -170,6 +211,9 @@ class Around:
             host=ELSEWHERE,
             port=self.server.port,
             authorities=self._root.certificate,
+            issuer=self.provider.issuer,
+            client=CLIENT,
+            provider=self.directory / "provider.pem",
             module=self.hsm.module,
             tokens=self.hsm.directory,
         )
@@ -177,7 +221,9 @@ class Around:
     @property
     def environment(self) -> dict[str, str]:
         """Return variables."""
-        return {**self.clock.environment, **self.hsm.environment, "CREDENTIALS_DIRECTORY": str(self.credentials)}
+        buses = {"DBUS_SYSTEM_BUS_ADDRESS": self.system_bus.address, **self.keyring.environment}
+        passed = {"CREDENTIALS_DIRECTORY": str(self.credentials)}
+        return {**self.clock.environment, **self.hsm.environment, **buses, **passed}
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -187,4 +233,37 @@ class Around:
             there.enter_context(self.server.running())
             self.proxy.start()
             there.callback(self.proxy.stop)
+            there.callback(self.loop.close)
+            there.callback(lambda: self.loop.run(self.provider.__aexit__(None, None, None)))
+            self.keyring.start()
+            there.callback(self.keyring.stop)
+            self.start_system()
+            there.callback(self.stop_system)
             yield
+
+    def start_system(self) -> None:
+        """Have the system's bus, and logind on it."""
+        self.system_bus.start()
+        self.loop.run(self.logind.__aenter__())
+
+    def stop_system(self) -> None:
+        """Have neither."""
+        self.loop.run(self.logind.__aexit__())
+        self.system_bus.stop()
+
+
+async def listening_provider() -> FakeProvider:
+    """Return a provider that answers."""
+    return await FakeProvider(Authority()).__aenter__()
+
+
+def subdirectory(directory: Path, name: str) -> Path:
+    """Return a new one."""
+    (directory / name).mkdir()
+    return directory / name
+
+
+def authority_of(provider: FakeProvider) -> Authority:
+    """Return who vouches for it."""
+    assert provider.authority
+    return provider.authority

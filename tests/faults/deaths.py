@@ -17,7 +17,7 @@ from tests.faults.table import Listed, add, fault
 from tests.faults.watched import AUTHENTICATE, FETCH, MSE, PSO, VERIFY, Go, of
 from tests.faults.work import LPS, Caller
 
-BACK = 12.0  # seconds, of which one login of each program, and half a second that systemd waits
+BACK = 15.0  # seconds, of which one login of each program, and half a second that systemd waits
 COMMANDS = (
     ("VERIFY", VERIFY),
     ("MSE SET", MSE),

@@ -80,7 +80,7 @@ def wants_it(site: Site) -> None:
     assert asked.returncode, "it was given the card"
 
 
-@fault(Listed.OTHER_PROGRAM, "has it exclusively for 2 s", within=3)
+@fault(Listed.OTHER_PROGRAM, "has it exclusively for 2 s", within=6)
 def has_it(site: Site) -> None:
     """Get it once no session needs it."""
     with site.at_rest():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cardd.errors import CarddError
 from tests.faults.judge import Judge
 from tests.faults.site import Site
 from tests.faults.table import Fault
@@ -46,8 +49,7 @@ def rows_of(faults: Sequence[Fault], directory: Path) -> Iterator[Row]:
         number += 1
         place = directory / f"site{number}"
         place.mkdir()
-        site = Site(place)
-        with site.running():
+        with small_disk(place / "state"), (site := Site(place)).running():
             work = site.work = Work(site)
             work.start()
             try:
@@ -58,6 +60,17 @@ def rows_of(faults: Sequence[Fault], directory: Path) -> Iterator[Row]:
                         break
             finally:
                 work.end()
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[None]:
+    """Have a file system of its own there, which can be filled."""
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m,mode=700", "tmpfs", place], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def _row(site: Site, work: Work, fault: Fault) -> Row:
@@ -80,7 +93,10 @@ def _row(site: Site, work: Work, fault: Fault) -> Row:
     wrong += [f"{kind} is still asking" for kind in resting]
     if took is None or took > fault.within:
         wrong.append(f"work went on after {took and round(took, 1)} s, not within {fault.within:g} s")
-    wrong += judge.verdict(mark, fault.thrown)
+    try:
+        wrong += judge.verdict(mark, fault.thrown)
+    except CarddError as error:
+        wrong.append(f"the log cannot be read: {error}")
     answers = _answers(work.pieces[mark.pieces :])
     return Row(fault.listed, fault.told, fault.within, took, time.monotonic() - began, answers, wrong)
 

@@ -80,7 +80,7 @@ def fault(listed: Listed, told: str, *, within: float, thrown: int = 0) -> Calla
 
 def faults() -> list[Fault]:
     """Return all rows, in the order of ``Listed``."""
-    from tests.faults import cards, deaths, helpers, pcsc  # noqa: F401 - each adds its own
+    from tests.faults import callers, cards, deaths, helpers, machine, network, pcsc  # noqa: F401 - each adds its own
 
     order = list(Listed)
     return sorted(_faults, key=lambda one: order.index(one.listed))

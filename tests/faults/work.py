@@ -121,7 +121,7 @@ class Program:
     def is_open(self, session: Opened) -> bool:
         """Return whether the daemon still serves a session."""
         try:
-            self._caller.ask("GET", session.path, None, session.token)
+            Caller(self._site.station.daemon.port).ask("GET", session.path, None, session.token)
         except Problem:
             return False
         return True

@@ -51,6 +51,12 @@ class Tinyproxy:
         (self._directory / "tinyproxy.conf").write_text(CONFIGURATION.format(**told))
 
     @property
+    def pid(self) -> int:
+        """Return its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def seen(self) -> list[str]:
         """Each request, as its log has it: method and target."""
         lines = self._log.read_text().splitlines() if self._log.exists() else []

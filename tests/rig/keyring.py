@@ -59,9 +59,10 @@ class Keyring:
         with closing(secretstorage.dbus_init()) as connection:
             secretstorage.get_default_collection(connection).lock()
 
-    def unlock(self) -> None:
-        """Unlock it, as a login with the password does: by a daemon that begins anew."""
+    def unlock(self, after: float = 0.0) -> None:
+        """Unlock it, as a login with the password does: by a daemon that begins anew, so many seconds later."""
         self._end()
+        sleep(after)
         self._begin()
 
     def stop(self) -> None:
