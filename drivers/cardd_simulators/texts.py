@@ -11,6 +11,8 @@ CARDS = {
         "cps3-contactless.summary": "La carte CPS3 simulée, lue sans contact : elle s'identifie, sans code porteur",
         "vitale-atr.summary": "La réponse initiale d'une carte Vitale simulée, et rien d'autre",
         "replay.summary": "Une carte qui répond comme celle dont une trace a été enregistrée (--replay FICHIER)",
+        "several": "L'enregistrement a {count} cartes : la carte {number} est rejouée (ATR {atr}). "
+        "Pour une autre, ajoutez son numéro au nom du fichier : --replay FICHIER#2.",
         "unrecorded": "La commande {header} n'est pas dans l'enregistrement : réponse 6F00.",
         "warning": "Attention : le lecteur virtuel vpcd écoute sur toutes les interfaces réseau. "
         "Un poste en production ne doit pas le porter.",
@@ -24,6 +26,8 @@ CARDS = {
         "cps3-contactless.summary": "The simulated CPS3 card read without contact: it identifies itself, without a PIN",
         "vitale-atr.summary": "A simulated carte Vitale's answer to reset, and nothing else",
         "replay.summary": "A card that answers as one whose trace was recorded (--replay FILE)",
+        "several": "The recording has {count} cards: card {number} is played (ATR {atr}). "
+        "For another one, add its number to the file's name: --replay FILE#2.",
         "unrecorded": "The command {header} is not in the recording: answered 6F00.",
         "warning": "Warning: the virtual reader vpcd listens on all network interfaces. "
         "A production workstation must not carry it.",

@@ -8,12 +8,15 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
+from cardd_simulators.cards.card import SimulatedCard
 from tests.cli.breakages import small_disk
 from tests.cli.station import Station, User
-from tests.rig.simulator import PIN
+from tests.rig.simulator import PIN, inserted
+from tests.simulator.test_replay import EVERY
 
 
 @contextmanager
@@ -81,15 +84,56 @@ def test_a_recorded_card_is_played_again_and_names_nobody(user: User, station: S
     assert written.count('"READ BINARY"') > 10  # though the card had been read before
     assert file.stat().st_mode & 0o777 == 0o600
     assert user.run("trace", "--record", str(file)).status == 1  # nothing is written over
-    command = user.command("simulate", "--replay", str(file), "--reader", f"127.0.0.1:{station.pcscd.ports[1]}")
+    with played(user, station, file):
+        kinds = [card["kind"] for card in user.run("cards", "--json").rows("cards")]
+    assert kinds == ["cps3", "cps3"]
+
+
+@contextmanager
+def played(user: User, station: Station, file: Path, number: str = "") -> Iterator[None]:
+    """A recorded card in the second slot; ``simulate`` says which file it plays, and answers what it was asked."""
+    where = f"127.0.0.1:{station.pcscd.ports[1]}"
+    command = user.command("simulate", "--replay", f"{file}{number}", "--reader", where)
     with subprocess.Popen(command, env=user.environment, stderr=subprocess.PIPE, text=True) as playing:
         station.wait_for_cards(2)
-        kinds = [card["kind"] for card in user.run("cards", "--json").rows("cards")]
-        playing.send_signal(signal.SIGINT)
-        assert playing.stderr is not None
-        assert "carte.jsonl" in playing.stderr.read()
-    assert kinds == ["cps3", "cps3"]
+        try:
+            yield
+        finally:
+            playing.send_signal(signal.SIGINT)
+            assert playing.stderr is not None
+            told = playing.stderr.read()
+    assert "carte.jsonl" in told
+    assert "6F00" not in told
     station.wait_for_cards(1)
+
+
+def went(user: User, reader: str) -> tuple[object, ...]:
+    """What a person at the second reader sees: the card, its PIN, and how a login ends."""
+    [card] = [card for card in user.run("pin", "status", "--json").rows("cards") if card["reader"] == reader]
+    ran = user.run("login", "--card", str(card["id"]), "--json")
+    return card["kind"], card["pin"], ran.status
+
+
+@pytest.mark.parametrize(
+    "name", ["cps4", "cps3 of an assistant (CPE)", "cps3 of an authorised person (CPA)", "cps3 in training (CPF)"]
+)
+def test_each_card_is_recorded_and_played_as_one_types_it(name: str, user: User, station: Station) -> None:
+    simulator, options = EVERY[name]
+    card, reader, file = simulator.card(options), station.pcscd.reader_names[1], user.home / "carte.jsonl"
+    assert isinstance(card, SimulatedCard)
+    with inserted(card, station.pcscd, 1):
+        station.wait_for_cards(2)
+        with trace(user, "--record", str(file)) as process:
+            before = went(user, reader)
+            lines(process, "POST /v1/sessions ")
+    station.wait_for_cards(1)
+    with played(user, station, file, "#2"):
+        assert went(user, reader) == before
+    assert before[2] == 0
+    text, holder = file.read_text("utf-8").upper(), card.issued.profile
+    words = [holder.family_name, holder.given_name, holder.national_id, card.issued.card_number, PIN.decode()]
+    hexes = [word.encode().hex() for word in words]
+    assert [one for one in [*words[:4], *hexes] if one.upper() in text] == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can fill a disk")

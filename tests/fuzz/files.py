@@ -81,7 +81,7 @@ def _state(data: bytes) -> None:
 
 def _recording(data: bytes) -> None:
     with _written(data) as file:
-        card = replay.ReplayedCard(replay.load(file), "SIMULATION")
+        card = replay.ReplayedCard(replay.load(str(file)), "SIMULATION")
     card.power_on()
     for command in ASKED:
         assert len(card.process(command.encode())) >= 2

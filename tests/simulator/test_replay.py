@@ -153,6 +153,37 @@ ASKED: dict[str, object] = {"type": "exchange", "reader": "r", "header": "00B07F
 SELECTED = {**ASKED, "header": "00A40800", "answer": ""}
 
 
+SECOND = "la carte 2 est rejouée (ATR 3B65)"
+
+
+@pytest.mark.parametrize(
+    ("after", "atr", "told"),
+    [("", "3B65", [SECOND]), ("#1", "3B00", ["carte 1"]), ("#2", "3B65", [SECOND]), ("#3", None, []), ("#0", None, [])],
+)
+def test_of_several_cards_the_one_that_is_meant_is_played(
+    after: str, atr: str | None, told: list[str], tmp_path: Path
+) -> None:
+    """One card after the other in one reader: whoever helps hears which one answers."""
+    asked = json.dumps({**ASKED, "answer": "00"})
+    inserted = f'{{"type": "card.inserted", "reader": "r", "atr": "3B65"}}\n{asked}\n{asked}'
+    file = tmp_path / "one.jsonl"
+    file.write_text(f"{PRESENT}{asked}\n{inserted}", "utf-8")
+    options, said = CardOptions(profile=f"{file}{after}"), list[str]()
+    if atr is None:
+        with pytest.raises(InvalidRequest):
+            ReplaySimulator().check(options)
+        return
+    card = ReplaySimulator().card(options)
+    ReplaySimulator().hear(card, said.append, "fr")
+    assert card.atr.hex().upper() == atr
+    assert [words in one for words, one in zip(told, said, strict=True)] == [True]
+
+
+def test_a_file_whose_name_ends_with_a_number_is_itself(tmp_path: Path) -> None:
+    (tmp_path / "one#7").write_text(PRESENT, "utf-8")
+    assert ReplaySimulator().card(CardOptions(profile=str(tmp_path / "one#7"))).place == (1, 1)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -9,7 +9,6 @@ the real card is answered 6F00, and told.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -24,6 +23,7 @@ FILES_MAX = 4 * 1024 * 1024  # bytes of a card's files, up to the last one that 
 ATR_SIZES = range(2, 34)  # ISO/IEC 7816-3, 8.2.1
 SELECT, READ_BINARY = 0xA4, 0xB0
 STATUS_MAX = 0xFFFF
+NUMBER_DIGITS = 4  # of a card's number
 UNKNOWN = 0x6F00  # no precise diagnosis (ISO/IEC 7816-4, 5.6)
 CHAIN_MAX = 64 * 1024
 BY_NAME, SHORT_ID = 0x04, 0x80  # P1 of SELECT and of READ BINARY
@@ -49,22 +49,28 @@ class Recorded(Value):
 
 
 class Recording(Value):
-    """What was recorded of one card."""
+    """What was recorded of one card; ``number`` is its place among the ``count`` cards of the file, from 1."""
 
     atr: bytes
     protocol: Protocol
     exchanges: tuple[Recorded, ...]
     files: Mapping[Place, list[int | None]]
+    number: int
+    count: int
 
 
-def load(path: Path) -> Recording:
-    """Return the recording of the card that was asked most. Raises InvalidRequest for a file that has none."""
+def load(given: str) -> Recording:
+    """Return the recording of the card that was asked most, or with ``FILE#2`` of the second one.
+
+    Raises InvalidRequest for a file that has none, and for a number that no card has.
+    """
+    path, number = _named(given)
     try:
         lines = [json.loads(line) for line in _read(path).splitlines() if line]
         head = lines[0]
         if (head["format"], head["version"]) != (FORMAT, VERSION):
             raise InvalidRequest(where=str(path), why="expected", expected=f"{FORMAT} {VERSION}")
-        return _of_lines(lines[1:])
+        return _of_cards(_cards(lines[1:]), number)
     except OSError as fault:
         raise InvalidRequest(where=str(path), why=fault.strerror or "") from None
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, StopIteration):
@@ -83,19 +89,50 @@ def _read(path: Path) -> str:
     return content.decode()
 
 
-def _of_lines(lines: list[dict[str, str]]) -> Recording:
-    """Return what was recorded of the card that was asked most, or of the first one where none was asked anything."""
-    cards = [line for line in lines if line.get("atr")]
-    counts = Counter(line["reader"] for line in lines if line["type"] == "exchange")
-    reader = counts.most_common(1)[0][0] if counts else cards[0]["reader"]
-    start = next(line for line in cards if line["reader"] == reader)
-    own = [line for line in lines if line["type"] == "exchange" and line["reader"] == reader]
-    protocol = next((line["protocol"] for line in own if "protocol" in line), Protocol.T0.name)
-    atr = bytes.fromhex(start["atr"])
+def _named(given: str) -> tuple[Path, int | None]:
+    """Return the file, and which of its cards is meant; a file whose name ends so is a file."""
+    name, mark, number = given.rpartition("#")
+    is_number = number.isascii() and number.isdecimal() and len(number) <= NUMBER_DIGITS
+    if not (mark and is_number) or Path(given).exists():
+        return Path(given), None
+    return Path(name), int(number)
+
+
+class _Card:
+    """The lines about one card, by its ATR: a reader may have had several, one after the other."""
+
+    def __init__(self, atr: str) -> None:
+        self.atr = atr
+        self.lines: list[dict[str, str]] = []
+
+
+def _cards(lines: Iterable[dict[str, str]]) -> list[_Card]:
+    """Return the cards, in the order in which they came: what tells of a card has its ATR, its first command too.
+
+    Raises LookupError for a command to a card that did not come.
+    """
+    cards: dict[tuple[str, str], _Card] = {}
+    inside: dict[str, _Card] = {}
+    for line in lines:
+        if atr := line.get("atr"):
+            inside[line["reader"]] = cards.setdefault((line["reader"], atr), _Card(atr))
+        if line["type"] == "exchange":
+            inside[line["reader"]].lines.append(line)
+    return list(cards.values())
+
+
+def _of_cards(cards: list[_Card], number: int | None) -> Recording:
+    """Return the recording of this card, or of the one that was asked most: the first where none was asked anything."""
+    if number is not None and not 0 < number <= len(cards):
+        raise InvalidRequest(where=f"#{number}", why=f"1-{len(cards)}")
+    card = cards[number - 1] if number else max(cards, key=lambda card: len(card.lines))
+    protocol = next((line["protocol"] for line in card.lines if "protocol" in line), Protocol.T0.name)
+    atr = bytes.fromhex(card.atr)
     if len(atr) not in ATR_SIZES:
         raise ValueError
-    exchanges = tuple(_exchanges(own))
-    return Recording(atr, Protocol[protocol], exchanges, _files(exchanges))
+    exchanges = tuple(_exchanges(card.lines))
+    place = cards.index(card) + 1
+    return Recording(atr, Protocol[protocol], exchanges, _files(exchanges), place, len(cards))
 
 
 def _exchanges(lines: list[dict[str, str]]) -> Iterator[Recorded]:
@@ -138,6 +175,11 @@ class ReplayedCard:
         self._selected = NOWHERE
         self._next = 0
         self._is_powered = False
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Return the card's number in the recording, and how many cards that has."""
+        return self._recording.number, self._recording.count
 
     @property
     def atr(self) -> bytes:

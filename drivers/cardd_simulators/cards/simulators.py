@@ -152,7 +152,7 @@ class VitaleSimulator(BaseSimulator):
 
 
 class ReplaySimulator(BaseSimulator):
-    """A card whose trace was recorded; ``profile`` is the file."""
+    """A card whose trace was recorded; ``profile`` is the file, and ``FILE#2`` its second card."""
 
     name: str = "replay"
 
@@ -166,12 +166,14 @@ class ReplaySimulator(BaseSimulator):
         """Return the card itself. Raises InvalidRequest."""
         if options.profile is None:
             raise InvalidRequest(where="--replay", why="missing")
-        file = Path(options.profile)
-        return ReplayedCard(load(file), file.name)
+        return ReplayedCard(load(options.profile), Path(options.profile).name)
 
     def hear(self, card: PoweredCard, tell: Callable[[str], object], language: str) -> None:
-        """Tell which commands have no answer in the recording."""
+        """Tell which card is played where there are several, and which commands have no answer in the recording."""
         if isinstance(card, ReplayedCard):
+            number, count = card.place
+            if count > 1:
+                tell(texts.CARDS[language]["several"].format(number=number, count=count, atr=card.atr.hex().upper()))
             card.tell = lambda header: tell(texts.CARDS[language]["unrecorded"].format(header=header))
 
 
