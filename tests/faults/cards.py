@@ -52,7 +52,7 @@ for name, at in (
     ("READ BINARY", partial(of, READ)),
     ("the VERIFY that asks for the tries", lambda: asks_for_tries),
 ):
-    add(Listed.PULLED, f"at {name}, as it is opened", partial(pulled_while_opened, at=at), within=4)
+    add(Listed.PULLED, f"at {name}, as it is opened", partial(pulled_while_opened, at=at), within=4, thrown=1)
 
 
 @fault(Listed.PULLED, "after the last byte of a signature", within=4, thrown=1)
@@ -68,21 +68,21 @@ def after_the_last_byte(site: Site) -> None:
     site.insert()
 
 
-@fault(Listed.PULLED, "and in again as soon as PC/SC tells", within=4)
+@fault(Listed.PULLED, "and in again as soon as PC/SC tells", within=4, thrown=1)
 def in_again(site: Site) -> None:
     """Lose no time."""
     site.pull()
     site.insert()
 
 
-@fault(Listed.PULLED, "and in again before PC/SC looks", within=4)
+@fault(Listed.PULLED, "and in again before PC/SC looks", within=4, thrown=1)
 def in_again_unseen(site: Site) -> None:
     """Be quicker than anybody looks."""
     site.pull_at_once()
     site.insert()
 
 
-@fault(Listed.SWAPPED, "another person's card comes in, signs, and goes", within=4)
+@fault(Listed.SWAPPED, "another person's card comes in, signs, and goes", within=4, thrown=2)
 def swapped(site: Site) -> None:
     """Let the other card be used for a while."""
     site.pull()
@@ -91,7 +91,7 @@ def swapped(site: Site) -> None:
     back(site, asked)
 
 
-@fault(Listed.SWAPPED, "between two commands, before PC/SC looks", within=4)
+@fault(Listed.SWAPPED, "between two commands, before PC/SC looks", within=4, thrown=2)
 def swapped_unseen(site: Site) -> None:
     """Be quicker than anybody looks."""
     asked = site.pins_asked()

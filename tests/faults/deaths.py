@@ -62,7 +62,7 @@ for name, calls, nth in (
     add(Listed.SIGNATURE, f"at {name}", partial(at_row, calls=calls, nth=nth), within=BACK, thrown=1)
 
 
-@fault(Listed.SIGNATURE, "at the answer, once its row is on the disk", within=BACK)
+@fault(Listed.SIGNATURE, "at the answer, once its row is on the disk", within=BACK, thrown=1)
 def at_answer(site: Site) -> None:
     """Kill it when it writes to a client's connection."""
     with site.restarts():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cardd.model import AuditRow, Outcome
 from tests.faults.site import Site
-from tests.faults.work import SIGNED, SILENT, Opened, Piece, Work
+from tests.faults.work import SIGNED, SILENT, UNREPEATABLE, Opened, Piece, Work
 
 ROWS = 100_000
 BY_NAME = frozenset(("raw", "cades", "pades", "token"))  # kinds whose row names the document
@@ -45,7 +45,7 @@ class Judge:
         done = [row for row in rows if row.entry.outcome is Outcome.DONE]
         pieces = self._work.pieces[mark.pieces :]
         return [
-            *self._unanswered(pieces),
+            *self._unanswered(pieces, thrown),
             *self._twice_or_unrecorded(pieces, done),
             *self._given_and_recorded(mark, done, thrown),
             *self._pins(mark),
@@ -59,9 +59,15 @@ class Judge:
         return sum(card.wrong for card in self._site.cards.values())
 
     @staticmethod
-    def _unanswered(pieces: list[Piece]) -> list[str]:
+    def _unanswered(pieces: list[Piece], thrown: int) -> list[str]:
+        """Each piece is signed in the end; an assertion whose answer was lost with the daemon cannot be made again."""
         silent = [piece.name for piece in pieces if SILENT in piece.answers]
-        open_ = [piece.name for piece in pieces if SIGNED not in piece.answers]
+        last = {SIGNED} | ({UNREPEATABLE} if thrown else set())
+        open_ = [
+            piece.name
+            for piece in pieces
+            if last.isdisjoint(piece.answers) or (UNREPEATABLE in piece.answers and piece.kind in BY_NAME)
+        ]
         return [f"no answer to {name}" for name in silent] + [f"{name} was never signed" for name in open_]
 
     @staticmethod

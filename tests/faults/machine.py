@@ -12,9 +12,10 @@ from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 
-from tests.faults.injecting import injected
+from tests.faults.injecting import injected, is_alive
 from tests.faults.site import Site
 from tests.faults.table import Listed, add, fault
+from tests.integration.workstation import wait_until
 from tests.rig.lps import UnixConnection
 
 SHORTLY = 2.0
@@ -117,13 +118,15 @@ add(Listed.MEMORY, "that a large request meets", partial(memory, more=30_000_000
 def ended(site: Site) -> None:
     """Let its group have no memory more; where this machine makes no such group, end it by the kernel's own signal."""
     group = GROUPS / f"cardd-faults-{site.station.directory.parent.name}"
+    pid = site.pid
     with site.restarts():
         try:
             group.mkdir()
-            (group / "memory.limit_in_bytes").write_text("1000000")
-            (group / "cgroup.procs").write_text(str(site.pid))
-        except OSError:
-            os.kill(site.pid, signal.SIGKILL)
+            (group / "memory.limit_in_bytes").write_text("100000")
+            (group / "cgroup.procs").write_text(str(pid))
+            wait_until(lambda: not is_alive(pid))
+        except (OSError, AssertionError):
+            os.kill(pid, signal.SIGKILL)
     with suppress(OSError):
         group.rmdir()
 

@@ -11,7 +11,7 @@ import pytest
 from cardd.model import AuditEntry, AuditRow, Outcome
 from tests.faults.judge import Judge
 from tests.faults.site import Site
-from tests.faults.work import LOST, SIGNED, SILENT, Opened, Piece, Work
+from tests.faults.work import LOST, SIGNED, SILENT, UNREPEATABLE, Opened, Piece, Work
 
 SERIAL, NAME = "5EA1", "raw-1"
 
@@ -67,10 +67,10 @@ class Scene:
         """Return rows."""
         return self.rows[-count:]
 
-    def signs(self, *, rows: int = 1, values: int = 1) -> None:
+    def signs(self, *, rows: int = 1, values: int = 1, kind: str = "raw", action: str = "signature.raw") -> None:
         """Let one piece be signed, with so many rows and values."""
-        piece = Piece("raw", NAME, answers=[LOST, SIGNED], session="/v1/sessions/new", asked=3.0)
-        entry = AuditEntry("signature.raw", Outcome.DONE, 0, "client", document=NAME, certificate=SERIAL)
+        piece = Piece(kind, NAME, answers=[LOST, SIGNED], session="/v1/sessions/new", asked=3.0)
+        entry = AuditEntry(action, Outcome.DONE, 0, "client", document=NAME, certificate=SERIAL)
         self.pieces.append(piece)
         self.rows += [AuditRow(len(self.rows) + 1, datetime.now(UTC), entry, "") for _ in range(rows)]
         self.card.given += [b"digest"] * values
@@ -110,6 +110,18 @@ def test_a_request_without_an_answer_is_told() -> None:
     scene.signs()
     scene.pieces[0].answers = [SILENT]
     assert verdict(scene) == ["no answer to raw-1", "raw-1 was never signed"]
+
+
+def test_an_assertion_that_was_lost_with_the_daemon_is_an_answer_and_a_signature_is_not() -> None:
+    scene = Scene()
+    scene.signs()
+    scene.pieces[0].answers = [UNREPEATABLE]
+    assert verdict(scene, thrown=1) == ["raw-1 was never signed"]
+    scene = Scene()
+    scene.signs(kind="vihf", action="assertion.vihf")
+    scene.pieces[0].answers = [UNREPEATABLE]
+    assert verdict(scene, thrown=1) == []
+    assert verdict(scene) == ["raw-1 was never signed"]
 
 
 def test_a_wrong_pin_and_a_lost_try_are_told() -> None:

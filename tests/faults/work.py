@@ -30,11 +30,12 @@ BATCH = 5000
 MAKER: Json = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
 PATIENT: Json = {"ins": "185059999900181", "oid": "1.2.250.1.213.1.4.10"}
 SIGNED, LOST, SILENT = "signed", "connection lost", "NO ANSWER"
+UNREPEATABLE = "signature.lost"  # signed and recorded, and nobody has it: what no second try can make again
 
 
 @dataclass(eq=False)
 class Piece:
-    """One piece of work. ``answers`` is what was said to it: problems' codes, LOST, at last SIGNED."""
+    """One piece of work. ``answers`` is what was said to it: problems' codes, LOST, at last SIGNED or UNREPEATABLE."""
 
     kind: str
     name: str
@@ -157,6 +158,8 @@ class Worker(threading.Thread):
                 self.attempt(piece)
             except Problem as problem:
                 piece.answers.append(str(problem))
+                if str(problem) == UNREPEATABLE:
+                    return
             except TimeoutError:
                 piece.answers.append(SILENT)
             except (OSError, http.client.HTTPException, ValueError, EOFError):
