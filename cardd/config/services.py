@@ -153,14 +153,14 @@ class Upstream(Section, frozen=True):
         Meta(ge=1, le=DAY, description=N_("How far this machine's clock may be off the server's.")),
     ] = 60.0
     revocation: Annotated[
-        Literal["ask", "require", "off"],
+        Literal["require", "check", "off"],
         Meta(
             description=N_(
                 "Whether the authorities are asked if the server's certificate was revoked; require refuses the server "
                 "where nobody tells."
             )
         ),
-    ] = "ask"
+    ] = "check"
     sandbox: Annotated[
         bool,
         Meta(

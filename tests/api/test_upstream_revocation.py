@@ -147,7 +147,7 @@ async def test_a_server_revoked_since_the_handshake_is_told_nothing_more_after_a
     assert server.spoken_to == 2
 
 
-@pytest.mark.parametrize(("revocation", "is_refused"), [("ask", True), ("off", False)])
+@pytest.mark.parametrize(("revocation", "is_refused"), [("check", True), ("off", False)])
 async def test_a_revocation_list_is_believed_unless_nobody_wants_it(
     server: Server, revocation: str, is_refused: bool
 ) -> None:
@@ -162,7 +162,7 @@ async def test_a_revocation_list_is_believed_unless_nobody_wants_it(
 
 
 @pytest.mark.parametrize("names_a_source", [False, True])
-@pytest.mark.parametrize(("revocation", "is_refused"), [("ask", False), ("require", True)])
+@pytest.mark.parametrize(("revocation", "is_refused"), [("check", False), ("require", True)])
 async def test_what_nobody_tells_the_configuration_decides(
     server: Server, revocation: str, is_refused: bool, names_a_source: bool
 ) -> None:
