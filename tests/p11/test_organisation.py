@@ -78,3 +78,21 @@ def test_a_server_takes_the_organisations_certificate(office: Desk, organisation
 
     assert "O=CENTRE DE SANTE SIMULATION" in said
     assert "|TLSv1.3|" in said
+
+
+def test_openssl_takes_a_signature_of_the_organisations_elliptic_key(tmp_path: Path) -> None:
+    needs("pkcs11-tool")
+    organisation = make(tmp_path, ec=True)
+    data, digest, signature, key = (tmp_path / name for name in ("data", "digest", "signature", "key.pem"))
+    data.write_bytes(b"some data")
+    digest.write_bytes(hashlib.sha256(b"some data").digest())
+    certificate = organisation.certificate("authentication")
+    with desk(tmp_path, None, SETTINGS.format(organisation), pin=PASSWORD) as office:
+        office.pkcs11_tool(
+            *("--login", "--sign", "-m", "ECDSA", "--signature-format", "openssl", "--label", "authentication.p12"),
+            *("-i", digest, "-o", signature),
+        )
+        key.write_text(office.says("openssl", "x509", "-in", certificate, "-pubkey", "-noout"))
+        judged = office.says("openssl", "dgst", "-sha256", "-verify", key, "-signature", signature, data)
+
+    assert "Verified OK" in judged
