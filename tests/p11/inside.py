@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from cardd.assembly import assemble
-from cardd.config import P11, Access, Config, SessionRules
+from cardd.config import P11, Access, Config, Psc, SessionRules
 from cardd.model import Peer
 from cardd.ports import Handover
 from cardd.values import replace
@@ -32,6 +32,7 @@ class Inside(Around):
     _: KW_ONLY
     person: ScriptedPrompter = field(default_factory=partial(ScriptedPrompter, *[PIN.decode()] * 9))
     settings: P11 = field(default_factory=P11)
+    psc: Psc = field(default_factory=Psc)
     owners: tuple[str, ...] = ("*",)
     holds_pins: bool = True
     program: str = BROWSER
@@ -48,7 +49,7 @@ class Inside(Around):
         self.path = self.directory / "p11"
         self.clients: list[Client] = []
         sessions = SessionRules(pin="hold" if self.holds_pins else "ask")
-        config = Config(p11=self.settings, access=Access(owners=self.owners), session=sessions)
+        config = Config(p11=self.settings, psc=self.psc, access=Access(owners=self.owners), session=sessions)
         source = InProcessReaders([self.reader, self.other_reader])
         outside = self.made(source, listen_p11=self._listen_p11, peer_of=self._peer_of)
         self.parts = assemble(config, replace(outside, handover=self.handover))

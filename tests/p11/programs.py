@@ -24,6 +24,18 @@ MODULES = sorted(Path("/usr/lib").glob("*/pkcs11/p11-kit-client.so"))
 AUTHENTICATION = "e828bd080f8025000001ff001002"  # the identifier of a simulated card's key
 CERTIFICATE = "pkcs11:object=Certificat%20d%27Authentification%20CPS;type=cert"
 KEY = "pkcs11:object=CPS_PRIV_AUT;type=private"
+# a program's beginning: p11-kit's own module, whose functions are called by their place in the list (PKCS#11 2.40)
+BY_CTYPES = """
+import ctypes, os, signal, subprocess, sys
+module = ctypes.CDLL(sys.argv[1])
+class Functions(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_ubyte * 2), ("every", ctypes.c_void_p * 16)]
+functions = ctypes.POINTER(Functions)()
+module.C_GetFunctionList(ctypes.byref(functions))
+def call(number, *given):
+    types = [ctypes.c_void_p if each is None or isinstance(each, int) else type(each) for each in given]
+    return ctypes.CFUNCTYPE(ctypes.c_ulong, *types)(functions.contents.every[number])(*given)
+"""
 
 
 def needs(*programs: str) -> None:

@@ -8,11 +8,22 @@ from pathlib import Path
 
 from cryptography import x509
 
+from cardd.config import Psc
+from cardd.core.session import SessionState
+from cardd.identity.ecps.login import Request
+from cardd.identity.ecps.provider import Wanted
+from cardd.model import Caller, CallerKind, Peer
 from tests.p11.client import ulong
 from tests.p11.inside import Inside
 from tests.p11.programs import MODULES, Desk, needs
+from tests.rig.memory import MemorySecrets, RunningClock
+from tests.rig.oidc.fake import CLIENT, FakeProvider
+from tests.rig.oidc.people import ALICE
+from tests.rig.oidc.pki import Authority
+from tests.rig.oidc.provider import SECRET
 from tests.rig.other_user import UID, needs_root, open_to_everybody
 from tests.rig.simulator import store
+from tests.rig.waiting import eventually
 
 
 def test_opensc_lists_slots_and_the_card(shared: Desk) -> None:
@@ -102,3 +113,25 @@ async def test_the_authorities_that_cardd_knows_are_there_to_be_sent_along(tmp_p
         assert persons in told
         assert len(await client.find(session)) == 7
         assert len(await client.find(session, CERTIFICATE_CATEGORY=1)) == 2
+
+
+async def test_a_session_by_e_cps_is_no_token(tmp_path: Path) -> None:
+    authority, secrets = Authority(), MemorySecrets()
+    secrets.values["psc-client-secret"] = SECRET.encode()
+    (tmp_path / "psc.pem").write_bytes(authority.pem)
+    async with FakeProvider(authority) as provider:
+        provider.start["interval"] = 0.01
+        psc = Psc(issuer=provider.issuer, client_id=CLIENT, authorities=tmp_path / "psc.pem")
+        async with Inside(tmp_path, psc=psc, secrets=secrets, clock=RunningClock()) as inside:
+            inside.parts.logins.ecps.limits.interval = 0.01
+            client = await inside.client()
+            inside.reader.remove()
+            await eventually(lambda: not inside.parts.readers.every.cards())
+            before = await client.slots()
+            inside.person.attentive.clear()  # the mobile answers
+
+            lps = Caller(CallerKind.PROGRAM, "lps-1", "LPS", "urn:cardd:client:lps-1", Peer(inside.uid))
+            session, _ = await inside.parts.logins.ecps.open(lps, Request(Wanted(ALICE)))
+            await eventually(lambda: session.state is SessionState.ACTIVE)
+            assert await client.slots() == before
+            assert await client.slots(with_token=True) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,22 @@ from typing import cast
 import pytest
 
 from tests.cli.station import User
-from tests.p11.programs import AUTHENTICATION, CERTIFICATE, KEY, MODULES, Desk, desk, needs, registered, session_of
+from tests.p11.programs import (
+    AUTHENTICATION,
+    BY_CTYPES,
+    CERTIFICATE,
+    KEY,
+    MODULES,
+    Desk,
+    desk,
+    needs,
+    registered,
+    session_of,
+)
 from tests.rig.lps import Json
 from tests.rig.nginx import Nginx, Pair, authority, issued
 from tests.rig.ports import free_port
-from tests.rig.simulator import simulated_cps4, store
+from tests.rig.simulator import simulated_card, simulated_cps4, store
 from tests.rig.waiting import eventually_here
 
 # OpenSSL prefers RSA-PSS, which a CPS3's authentication key cannot do
@@ -30,6 +42,26 @@ system_default = tls
 SignatureAlgorithms = RSA+SHA256:RSA+SHA512
 """
 WHO = "CN=899000000010"
+# what parent and child have by turns: return values, slots with a token, and whether the parent's session is known
+FORKING = f"""{BY_CTYPES}
+def slots():
+    found, count = (ctypes.c_ulong * 8)(), ctypes.c_ulong(8)
+    rv = call(4, ctypes.c_ubyte(1), ctypes.addressof(found), ctypes.addressof(count))
+    return [rv, *found[:count.value]] if rv == 0 else [rv]
+def is_open():
+    told = (ctypes.c_ulong * 4)()
+    return call(15, session, ctypes.addressof(told))
+call(0, None)
+session = ctypes.c_ulong()
+call(12, ctypes.c_ulong(1), ctypes.c_ulong(4), None, None, ctypes.addressof(session))
+print(slots(), is_open(), flush=True)
+child = os.fork()
+if not child:
+    print(slots(), call(0, None), slots(), is_open(), call(1, None), flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+print(slots(), is_open(), call(1, None), flush=True)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -240,3 +272,12 @@ def test_a_daemon_that_was_started_again_has_the_same_slots(cps4: Desk) -> None:
     cps4.station.wait_for_cards(1)
 
     assert cps4.pkcs11_tool("-L", "-O") == before
+
+
+def test_a_child_that_was_forked_has_the_same_slots_and_its_parent_goes_on(shared: Desk) -> None:
+    with shared.station.card(simulated_card("pharmacien"), slot=1):
+        before, child, after = shared.says(sys.executable, "-c", FORKING, MODULES[0]).splitlines()
+
+    assert before == "[0, 1, 2] 0"
+    assert child == "[400] 0 [0, 1, 2] 179 0"  # CKR_CRYPTOKI_NOT_INITIALIZED, CKR_SESSION_HANDLE_INVALID
+    assert after == "[0, 1, 2] 0 0"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.booted import DOCTOR, PYTHON, Machine, booted, needs_boot
+from tests.p11.programs import BY_CTYPES, MODULES, needs
+from tests.rig.booted import DOCTOR, ENVIRONMENT, PYTHON, Machine, booted, needs_boot
 from tests.rig.other_user import UID
 from tests.rig.waiting import eventually_here
 
@@ -29,6 +30,7 @@ SECRET = {
 }
 STATUS = ("curl", "--silent", "--show-error", "--fail", "--max-time", "20")
 TCP, TCP6 = "http://127.0.0.1:17463/v1/status", "http://[::1]:17463/v1/status"
+ADDRESS = "P11_KIT_SERVER_ADDRESS=unix:path=/run/cardd/p11"
 UNIX = ("--unix-socket", "/run/cardd/cardd.sock", "http://cardd/v1/status")
 
 
@@ -179,17 +181,9 @@ def quickly(machine: Machine, settings: str) -> None:
 
 
 # p11-kit's own module in a program that is not protected from SIGPIPE, as most are not
-CLIENT = """
-import ctypes, signal, subprocess, sys
+CLIENT = f"""{BY_CTYPES}
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-module, restart = ctypes.CDLL(sys.argv[1]), sys.argv[2:]
-class Functions(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_ubyte * 2), ("every", ctypes.c_void_p * 16)]
-functions = ctypes.POINTER(Functions)()
-module.C_GetFunctionList(ctypes.byref(functions))
-def call(number, *given):
-    types = [ctypes.c_void_p if each is None or isinstance(each, int) else type(each) for each in given]
-    return ctypes.CFUNCTYPE(ctypes.c_ulong, *types)(functions.contents.every[number])(*given)
+restart = sys.argv[2:]
 def slots():
     count = ctypes.c_ulong()
     return call(4, ctypes.c_ubyte(0), None, ctypes.addressof(count))
@@ -202,14 +196,27 @@ print(*found, subprocess.run(kept, check=True, capture_output=True, text=True).s
 
 
 def test_a_program_that_uses_pkcs11_goes_on_when_the_service_is_restarted(machine: Machine) -> None:
-    modules = sorted(Path("/usr/lib").glob("*/pkcs11/p11-kit-client.so"))
-    if not modules:
-        pytest.skip("no p11-kit-client.so here")
+    needs()
     machine.run("systemctl", "start", "cardd.service")
-    address = "P11_KIT_SERVER_ADDRESS=unix:path=/run/cardd/p11"
     restart = ("systemctl", "restart", "cardd.service")
     said = machine.run(
-        "env", address, "LD_LIBRARY_PATH=/opt/python/lib", PYTHON, "-c", CLIENT, str(modules[0]), *restart
+        "env", ADDRESS, "LD_LIBRARY_PATH=/opt/python/lib", PYTHON, "-c", CLIENT, str(MODULES[0]), *restart
     )
 
     assert said.split() == ["0", "0", "0", "0"]  # three calls that did well, and nothing that systemd still keeps
+
+
+def test_a_program_that_starts_the_service_by_its_socket_sees_the_card_of_who_sits_here(machine: Machine) -> None:
+    needs("pkcs11-tool")
+    if not Path("/etc/reader.conf.d/vpcd").exists():
+        pytest.skip("no virtual reader here")
+    environment = [f"--setenv={each}" for each in ENVIRONMENT.split()]
+    simulate = (PYTHON, "-m", "cardd.cli.cardctl", "simulate", "cps3")
+    machine.run("systemd-run", "--unit=card.service", *environment, *simulate)
+    machine.run("systemctl", "start", "cardd.service")  # by which pcscd and its readers are there
+    eventually_here(lambda: "cps3" in machine.run("curl", "--silent", *UNIX[:2], "http://cardd/v1/cards"))
+    log_in(machine, DOCTOR, display=":2")
+    machine.run("systemctl", "stop", "cardd.service")
+    tool = ("pkcs11-tool", "--module", str(MODULES[0]), "--list-slots")
+
+    assert "SIMULATION-MEDECIN" in machine.run("env", ADDRESS, *tool, uid=DOCTOR)
