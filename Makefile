@@ -104,6 +104,10 @@ fuzz: ## each parser under atheris for SECONDS (60), then a table; ARGS="cms p11
 	@.make/setup.sh fuzz
 	@$(RUN) tests.fuzz $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(KEEP),--keep) $(ARGS)
 
+mutants: ## changes made to modules that keep cards safe, and those that no test notices; ARGS="pin_guard" chooses some; minutes
+	@.make/setup.sh mutants
+	@$(RUN) tests.mutants $(ARGS)
+
 lock: ## choose today's versions of all Python packages
 	@.make/lock.sh
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import os
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -17,13 +14,11 @@ from pyhanko_certvalidator.path import ValidationPath
 
 from cardd.documents.formats import signatures_of
 from cardd.documents.requests import ToVerify
-from cardd.errors import CarddError, DocumentMalformed
+from cardd.errors import DocumentMalformed
 from cardd.formats.cades import verify_cms
 from cardd.formats.jws import verify_jws
-from cardd.formats.pades import verify_pades
-from cardd.formats.pdf.host import SharedFile, _answered
-from cardd.formats.pdf.process import PdfProcess, _error
-from cardd.formats.pdf.wire import Answer, Place, Refused, Request, Stamp, receive_answer, receive_request
+from cardd.formats.pdf.process import PdfProcess
+from cardd.formats.pdf.wire import Answer, Request
 from cardd.formats.raw import verify_raw
 from cardd.formats.revocation import judged, queries
 from cardd.formats.submission_set import verify_submission_set
@@ -32,17 +27,12 @@ from cardd.formats.trust import TrustedAuthorities, vouched_for
 from cardd.formats.verified import Source
 from cardd.formats.xades_read import verify_xades
 from cardd.formats.xml import parsed
-from cardd.frames import Broken, framed
 from tests.fuzz.parser import Parser
-from tests.fuzz.talking import answering
-from tests.rig.pdf import pdf
 
 MATERIAL = Path(__file__).with_name("material.pem")  # an authority and whom it vouches for, made by seeds.py
 COVERED = b"valeur SIMULATION"
 ASKED = TimestampRequest(b"", bytes(32), 0x5349_4D55_4C41)
 DAY = timedelta(days=1)
-LIMIT = 5.0  # seconds
-WHEN = datetime(2026, 12, 1, tzinfo=UTC)
 XML_WORDS = (
     b"<?xml version='1.0'?>",
     b"<!DOCTYPE",
@@ -65,33 +55,6 @@ XML_WORDS = (
     b"<!--",
 )
 JSON_WORDS = (b'"payload"', b'"protected"', b'"signature"', b'"signatures"', b'"header"', b'"alg"', b'"x5c"', b'"crit"')
-PDF_WORDS = (
-    b"%PDF-1.7",
-    b"/ByteRange [",
-    b"/Contents <",
-    b"/Type /Sig",
-    b"/SubFilter /ETSI.CAdES.detached",
-    b"/Prev ",
-    b"xref",
-    b"trailer",
-    b"startxref",
-    b"/AcroForm",
-    b"/Fields [",
-    b"/Kids [",
-    b"/Parent ",
-    b"/ObjStm",
-    b"/XRef",
-    b" 0 R",
-    b"obj",
-    b"stream\n",
-    b"/Filter /FlateDecode",
-    b"/Encrypt",
-    b"/Perms",
-    b"/DocMDP",
-    b"/Reference [",
-    b"/V ",
-    b"%%EOF",
-)
 
 
 @cache
@@ -134,68 +97,6 @@ def _signer(data: bytes) -> None:
         queries(certificate, found.find_issuing_authority(certificate))
 
 
-def _file(data: bytes) -> BinaryIO:
-    """The bytes as an open file that has a number."""
-    file = os.memfd_create("document")
-    os.write(file, data)
-    return os.fdopen(file, "r+b")
-
-
-class _Here(PdfProcess):
-    """The PDF process's work, in this process."""
-
-    def ask(self, document: BinaryIO, request: Request) -> Answer:
-        """Answer as it does."""
-        answer = _answered(request, io.BufferedRandom(SharedFile(os.dup(document.fileno()))))
-        if isinstance(answer, Refused):
-            raise _error(answer)
-        return answer
-
-
-class _Broken(_Here):
-    """A PDF process that the document has taken over, and that says ``told``."""
-
-    def __init__(self, told: bytes) -> None:
-        super().__init__()
-        self._told = told
-
-    def ask(self, _: BinaryIO, __: Request) -> Answer:
-        """Answer as it wants."""
-        told = answering(framed(self._told), lambda link: receive_answer(link, time.monotonic() + LIMIT))
-        answer: Answer = told.answer  # type: ignore[attr-defined]
-        if isinstance(answer, Refused):
-            raise _error(answer)
-        return answer
-
-
-def _pdf(data: bytes) -> None:
-    with _file(data) as document:
-        verify_pades(document, _Here())
-
-
-def _pdf_to_sign(data: bytes) -> None:
-    stamp = Stamp(1, (10.0, 10.0, 90.0, 40.0), ("SIMULATION",), None)
-    for asked in (Place(WHEN, 4096), Place(WHEN, 4096, field="signature", reason="SIMULATION", stamp=stamp)):
-        with _file(data) as document:
-            _Here().ask(document, asked)
-
-
-def _picture(data: bytes) -> None:
-    """The bytes as the picture of a visible signature."""
-    with _file(pdf()) as document:
-        _Here().ask(document, Place(WHEN, 4096, stamp=Stamp(1, (10.0, 10.0, 90.0, 40.0), ("SIMULATION",), data)))
-
-
-def _pdf_process(data: bytes) -> None:
-    with _file(pdf()) as document:
-        verify_pades(document, _Broken(data))
-
-
-def _asked_of_pdf(data: bytes) -> None:
-    """The bytes as the daemon's request, which has no file here."""
-    answering(data, receive_request)
-
-
 class _NoPdf(PdfProcess):
     def ask(self, document: BinaryIO, request: Request) -> Answer:
         """Read nothing: PDF files have parsers of their own."""
@@ -217,9 +118,7 @@ def _raw(data: bytes) -> None:
 
 _CMS = ("cardd.formats.cades", "cardd.formats.cms", "cardd.formats.ber")
 _XMLDSIG = ("cardd.formats.xades_read", "cardd.formats.xmldsig", "cardd.formats.xml")
-_PDF = ("cardd.formats.pades", "cardd.formats.pdf.fields", "cardd.formats.pdf.updates")
 _REVOCATION = ("cardd.formats.revocation",)
-_LEFT = (CarddError, Broken)
 
 PARSERS: dict[str, Parser] = {
     "any": Parser(
@@ -243,9 +142,4 @@ PARSERS: dict[str, Parser] = {
     "signer": Parser(_signer, ("cardd.formats.trust",)),
     "ocsp": Parser(_answer_of(Source.OCSP), _REVOCATION),
     "revocation_list": Parser(_answer_of(Source.CRL), _REVOCATION),
-    "pdf": Parser(_pdf, _PDF, longest=16_384, words=PDF_WORDS),
-    "pdf_to_sign": Parser(_pdf_to_sign, (*_PDF, "cardd.formats.pdf.appearance"), longest=16_384, words=PDF_WORDS),
-    "pdf_picture": Parser(_picture, ("cardd.formats.pdf.appearance",), longest=16_384),
-    "pdf_process": Parser(_pdf_process, ("cardd.formats.pdf.wire", "cardd.formats.pades"), _LEFT, longest=16_384),
-    "asked_of_pdf": Parser(_asked_of_pdf, ("cardd.formats.pdf.wire", "cardd.frames"), (*_LEFT, ValueError)),
 }

@@ -43,7 +43,8 @@ from cardd_simulators.cards.behaviour import USUAL
 from cardd_simulators.cards.contents import CardContents
 from cardd_simulators.cards.files import File, Folder
 from tests.fuzz.corpus import seed
-from tests.fuzz.documents import ASKED, COVERED, MATERIAL, _file
+from tests.fuzz.documents import ASKED, COVERED, MATERIAL
+from tests.fuzz.pdf import opened
 from tests.fuzz.programs import ADDRESS, BODIES, CHALLENGE, PAGE
 from tests.fuzz.providers import CLIENT, DISCOVERED, ISSUER, JWK, NOW, _json, signed
 from tests.p11.handshakes import transcript
@@ -258,7 +259,7 @@ def documents() -> Seeds:
     raw_value = pen.sign(Message(sha256(COVERED).digest()))
     picture = BytesIO()
     Image.new("RGB", (3, 2), (0, 80, 160)).save(picture, "PNG")
-    with _file(signed_pdf) as file:
+    with opened(signed_pdf) as file:
         listed = _answered(List(), BufferedRandom(SharedFile(os.dup(file.fileno()))))
     return {
         "any": {"pem": pem.armor("CMS", plain), "cms": plain, **jws},
@@ -273,11 +274,11 @@ def documents() -> Seeds:
         "signer": {"": signer},
         "ocsp": {"": ocsp_answer(root, signer)},
         "revocation_list": {"none": revocation_list(root), "revoked": revocation_list(root, {signer: begun})},
-        "pdf": {"plain": pdf(), "signed": signed_pdf},
-        "pdf_to_sign": {"plain": pdf(), "signed": signed_pdf},
-        "pdf_picture": {"png": picture.getvalue()},
-        "pdf_process": {"": msgpack.encode(Told(listed, None))},
-        "asked_of_pdf": {"": msgpack.encode(Asked(Place(begun, 4096), None))},
+        "pdf.read": {"plain": pdf(), "signed": signed_pdf},
+        "pdf.to_sign": {"plain": pdf(), "signed": signed_pdf},
+        "pdf.picture": {"png": picture.getvalue()},
+        "pdf.process": {"": msgpack.encode(Told(listed, None))},
+        "pdf.asked": {"": msgpack.encode(Asked(Place(begun, 4096), None))},
     }
 
 
@@ -412,7 +413,7 @@ def main() -> None:
     """Write the seeds of the groups that the command line names, all by default."""
     for group in sys.argv[1:] or GROUPS:
         for name, inputs in GROUPS[group]().items():
-            seed(f"{group}.{name}", inputs)
+            seed(name if "." in name else f"{group}.{name}", inputs)
 
 
 if __name__ == "__main__":
