@@ -125,6 +125,28 @@ async def test_an_attempt_that_was_given_up_and_signed_is_found_by_the_next(know
     assert waiting.signed_before(MESSAGES) == VALUES
 
 
+async def test_a_receipt_of_an_earlier_cardd_is_found(known: Known) -> None:
+    """The name and the request are made as they have been since there are receipts."""
+
+    def made(kind: str, *parts: bytes) -> bytes:
+        return sha256(
+            b"cardd receipt %s 1" % kind.encode() + b"".join(len(one).to_bytes(8) + one for one in parts)
+        ).digest()
+
+    receipt = (await known.begin()).receipt()
+    assert receipt is not None
+    assert (receipt.name, receipt.request) == (made("name", b"1000", b"me", b"key"), made("request", b"request"))
+
+
+async def test_a_signature_that_nothing_kept_is_told_with_its_row(known: Known) -> None:
+    receipt = (await known.begin()).receipt()
+    assert receipt is not None
+    known.audit.receipts[receipt.name] = replace(receipt, row=9)
+    with pytest.raises(SignatureLost) as lost:
+        await known.begin()
+    assert lost.value.params == {"row": 9}
+
+
 async def test_nothing_is_sealed_of_what_cannot_be_made_again(known: Known) -> None:
     attempt = await known.begin()
     receipt = attempt.receipt()

@@ -101,6 +101,11 @@ def test_the_last_mistake_of_the_card_begins_the_wait(guarded: Guarded) -> None:
     assert guarded.wait(None) == 2
 
 
+def test_a_right_code_needs_no_mistake_before_it(guarded: Guarded) -> None:
+    guarded.right()
+    assert guarded.wait() == 0
+
+
 def test_a_right_code_forgives_its_caller_on_its_card_alone(guarded: Guarded) -> None:
     for caller in (ME, OTHER, THIRD):
         guarded.wrong(caller)
