@@ -1,4 +1,4 @@
-"""Pauses that grow, each twice as long as the one before; and a throttle for what happens often."""
+"""Pauses that grow, each twice as long as the one before; a throttle and a pace for what happens often."""
 
 from __future__ import annotations
 
@@ -48,3 +48,20 @@ class Throttle:
             self._told = time.monotonic()
             count, self._count = self._count, 0
             self._tell(count)
+
+
+class Pace:
+    """A pace: so many at once, and then one in each pause, in seconds: for what another program does without end."""
+
+    def __init__(self, at_once: int, pause: float) -> None:
+        self._ahead = (at_once - 1) * pause
+        self._pause = pause
+        self._next = -math.inf
+
+    def pause(self) -> float:
+        """Return how long to wait before the next one."""
+        now = time.monotonic()
+        self._next = max(self._next, now - self._ahead)
+        wait = max(0.0, self._next - now)
+        self._next += self._pause
+        return wait

@@ -2,7 +2,8 @@
 
 Mistakes are counted for each caller on a card, for the card, and for the whole machine. Each mistake beyond the free
 ones makes the next presentation wait, twice as long each time; others than the caller wait only when the card itself,
-or the machine, has had too many.
+or the machine, has had too many. A lent reader is no part of this machine: its user has one like it of their own, since
+whoever lends can show wrong codes without end, and would have everybody else wait.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class PinGuard:
         self._clock = clock
         self._lock = threading.Lock()
         self._mistakes: dict[tuple[str, CallerKey | None], _Mistakes] = {}
+        self._lent: dict[int, PinGuard] = {}
+
+    def of(self, user: int | None) -> PinGuard:
+        """Return the guard of the readers that this OS user is lent, for the daemon's life; None: this machine's."""
+        return self if user is None else self._lent.setdefault(user, PinGuard(self._clock))
 
     def check(self, card: str, caller: CallerKey | None) -> None:
         """Raises PinBackOff while this caller, this card or the whole machine has to wait."""

@@ -236,7 +236,7 @@ class Readers:
         state = self._readers[name]
         access = CardAccess(
             state.reader,
-            self._guard,
+            self._guard.of(state.user),
             hold=self._rules.hold,
             timeout=self._rules.timeout,
             linger=LINGER if atr else math.inf,  # nobody else waits for a token

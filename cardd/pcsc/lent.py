@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from cardd.apdu import Protocol
-from cardd.backoff import Throttle
+from cardd.backoff import Pace, Throttle
 from cardd.errors import CarddError, PcscUnavailable
 from cardd.frames import PREFIX, Broken, receive
 from cardd.pcsc.lending import FRAME_MAX, Json
@@ -35,9 +35,12 @@ READERS_MAX = 8  # of one desktop
 NAME_MAX = 128  # of PC/SC itself
 ATR_MAX = 33
 LENDERS_MAX, LENDERS_OF_USER_MAX = 64, 4
+CONTEXTS_MAX = 2 * READERS_MAX + 2  # of one desktop: readers that were just taken away may still have theirs
 ANSWER_LIMIT = 90.0  # seconds for one call; a keypad waits for 60
 MARK = " (remote desktop "  # what stands behind a lent reader's own name, before the number of its desktop
 SLACK = 5.0  # seconds beyond a wait's own time
+NEWS_AT_ONCE = 20  # answers to waits; each more has to wait
+NEWS_PAUSE = 0.5  # seconds in which one more is taken
 
 log = logging.getLogger(__name__)
 
@@ -51,18 +54,21 @@ class LentWinScard(WinScard):
         self._numbers = itertools.count(1)
         self._links: dict[int, socket.socket] = {}
         self._lock = threading.Lock()
-        self._has_left = False
+        self._left = threading.Event()
+        self._pace = Pace(NEWS_AT_ONCE, NEWS_PAUSE)
 
     def leave(self) -> None:
         """End every call under way: the agent has left, or is sent away."""
         with self._lock:
-            self._has_left = True
+            self._left.set()
             self._lender.close()
             for link in self._links.values():
                 _hang_up(link)
 
     def establish(self) -> int:
-        """Begin a context. Raises PcscUnavailable."""
+        """Begin a context. Raises PcscUnavailable, where there are too many of them too."""
+        if len(self._links) >= CONTEXTS_MAX:  # whose calls this agent does not answer
+            raise PcscUnavailable
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
             context = next(self._numbers)
@@ -98,7 +104,8 @@ class LentWinScard(WinScard):
         return [f"{name}{self._mark}" for name in names[:READERS_MAX]]
 
     def wait(self, context: int, states: Sequence[tuple[str, int]], timeout: int) -> list[ReaderState] | None:
-        """Wait as WinScard does."""
+        """Wait as WinScard does; who has news all the time is asked less often, and of a reader the last counts."""
+        self._left.wait(self._pace.pause())
         asked = [(self._theirs(name), state) for name, state in states]
         limit = None if timeout == FOREVER else timeout / 1000 + SLACK
         told, _ = self._ask(context, {"call": "wait", "states": asked, "timeout": timeout}, limit)
@@ -106,10 +113,8 @@ class LentWinScard(WinScard):
             return None
         names = {theirs: ours for (theirs, _), (ours, _) in zip(asked, states, strict=True)}
         with _understood():
-            return [
-                ReaderState(names[name], int(event) & 0xFFFFFFFF, bytes.fromhex(atr)[:ATR_MAX])
-                for name, event, atr in _items(told, "states")
-            ]
+            found = {name: (int(event), bytes.fromhex(atr)) for name, event, atr in _items(told, "states")}
+            return [ReaderState(names[name], event & 0xFFFFFFFF, atr[:ATR_MAX]) for name, (event, atr) in found.items()]
 
     def connect(self, context: int, reader: str) -> Handle:
         """Connect to the card in the reader."""
@@ -168,7 +173,7 @@ class LentWinScard(WinScard):
     ) -> tuple[Json, bytes]:
         """Have a call done; return what it told, and the bytes that it brought. Raises what the call raises."""
         link = self._links.get(context)
-        if link is None or self._has_left:
+        if link is None or self._left.is_set():
             raise PcscUnavailable
         frame = _framed(json.dumps(about).encode(), data)
         try:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from cardd.errors import CarddError, LastTryRefused, PinBackOff, PinBlocked, PinCancelled, PinWrong
-from cardd.model import Choice
+from cardd.model import Choice, Peer
+from cardd.values import replace
+from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, OTHER, PIN, Core
+from tests.rig.simulator import simulated_card
 from tests.rig.waiting import eventually
 
 
@@ -113,6 +117,24 @@ async def test_the_wait_grows_with_each_mistake(core: Core) -> None:
     core.clock.seconds += 2
     with pytest.raises(PinBlocked):
         await core.login.open(CALLER, None)
+
+
+async def test_wrong_pins_for_the_cards_that_somebody_is_lent_make_nobody_else_wait(core: Core) -> None:
+    lent, remote = "Lecteur prêté", replace(CALLER, id="lps-remote", peer=Peer(1001))
+    for _ in range(4):  # whoever lends can show as many cards as they like
+        card = simulated_card(pin=PIN.encode())
+        core.readers.reader_added(InProcessReader(lent, card, partial(core.readers.open_card, lent)), 1001)
+        core.readers.card_inserted(lent, card.atr)
+        [shown] = [card.id for card in core.readers.cards() if card.user == 1001]
+        for _mistake in range(2):
+            core.person.pins = ["0000"]
+            with pytest.raises((PinWrong, PinBackOff)):
+                await core.login.open(remote, shown)
+            core.clock.seconds += 61
+        core.readers.reader_removed(lent)
+    core.clock.seconds -= 61
+    core.person.pins = [PIN]
+    await core.login.open(CALLER, None)
 
 
 async def test_the_certificates_are_read_while_the_user_types(core: Core) -> None:

@@ -16,7 +16,15 @@ from cardd.errors import PcscUnavailable
 from cardd.frames import Broken, framed, receive
 from cardd.pcsc import PcscReaders
 from cardd.pcsc.lending import FRAME_MAX, has_own_readers, lend
-from cardd.pcsc.lent import LENDERS_OF_USER_MAX, READERS_MAX, LentReaders, LentWinScard
+from cardd.pcsc.lent import (
+    CONTEXTS_MAX,
+    LENDERS_OF_USER_MAX,
+    NEWS_AT_ONCE,
+    NEWS_PAUSE,
+    READERS_MAX,
+    LentReaders,
+    LentWinScard,
+)
 from cardd.pcsc.winscard import FOREVER, WinScard
 from cardd.ports import Connection
 from cardd.secret import Secret
@@ -171,6 +179,36 @@ def test_a_state_that_is_no_number_of_ours_is_no_state() -> None:
             winscard.wait(context, [(f"R0{MARK}", 0)], FOREVER)
         winscard.leave()
         winscard.release(context)
+
+
+def test_an_agent_with_news_all_the_time_is_asked_less_often_and_each_reader_counts_once() -> None:
+    news = b", ".join(b'["R0", %d, "3B00"]' % (0x20 | count << 16) for count in range(2000))
+    with an_agent(framed(b'{"states": [%s]}\n' % news)) as link:
+        winscard = LentWinScard(link, MARK)
+        context = winscard.establish()
+        began = time.monotonic()
+        for _ in range(NEWS_AT_ONCE + 1):
+            states = winscard.wait(context, [(f"R0{MARK}", 0)], FOREVER) or []
+            assert [state.event >> 16 for state in states] == [1999]
+        assert time.monotonic() - began >= NEWS_PAUSE
+        threading.Timer(0.05, winscard.leave).start()
+        began = time.monotonic()
+        with pytest.raises(PcscUnavailable):
+            winscard.wait(context, [], FOREVER)
+        assert time.monotonic() - began < NEWS_PAUSE  # who leaves is not waited for
+        winscard.release(context)
+
+
+def test_an_agent_has_no_more_contexts_than_its_readers_need() -> None:
+    with an_agent(framed(b"{}\n")) as link:
+        winscard = LentWinScard(link, MARK)
+        contexts = [winscard.establish() for _ in range(CONTEXTS_MAX)]
+        with pytest.raises(PcscUnavailable):
+            winscard.establish()
+        winscard.release(contexts[0])
+        contexts[0] = winscard.establish()
+        for context in contexts:
+            winscard.release(context)
 
 
 @pytest.mark.parametrize("frame", [framed(b"{}\n"), framed(b'{"call": "run"}\n'), framed(b"x"), b"\xff\xff\xff\xff"])
