@@ -17,6 +17,7 @@ import pytest
 
 from tests.browsers.test_pages import page
 from tests.integration.workstation import LPS, Workstation, expect
+from tests.p11.programs import Desk, needs
 from tests.rig import axe
 from tests.rig.browsers import Browser, Portal, Tab
 from tests.rig.simulator import simulated_card
@@ -109,6 +110,22 @@ def test_the_page_opens_by_its_link_and_follows_what_happens(browser: Browser, o
         eventually_here(lambda: "Aucune carte" in words(tab))
         tab.open(tab.address)
         eventually_here(lambda: "Aucune carte" in words(tab))  # this tab keeps its pass
+
+
+def test_a_program_that_uses_the_card_by_itself_is_shown_and_shut_out(browser: Browser, own: Workstation) -> None:
+    needs("pkcs11-tool")
+    card = simulated_card()
+    with own.card(card), browser.tab(own.status_page()) as tab:
+        Desk(own, card).pkcs11_tool("--login", "--list-objects")
+        eventually_here(lambda: "/usr/bin/pkcs11-tool" in words(tab))
+        if language(tab) == "en":
+            tab.run("document.getElementById('language').click()")
+        eventually_here(lambda: "Retirer /usr/bin/pkcs11-tool" in words(tab))
+        press(tab, "Retirer /usr/bin/pkcs11-tool")
+        sleep(ARMED)
+        press(tab, "Oui, retirer /usr/bin/pkcs11-tool")
+        eventually_here(lambda: "Retirer /usr/bin/pkcs11-tool" not in words(tab))
+        assert own.local("/v1/programs") == {"programs": []}
 
 
 def test_everybody_can_use_the_page_in_both_languages_and_on_a_phone(browser: Browser, own: Workstation) -> None:
