@@ -20,11 +20,16 @@ PDF, MODULE = "cardd.formats.pdf.host", "cardd_drivers.pkcs11.host"
 
 
 def process_of(site: Site, module: str) -> int:
-    """Return the process that runs this."""
-    wait_until(lambda: site.child(module) is not None)
-    pid = site.child(module)
-    assert pid
-    return pid
+    """Return the process that runs this, as soon as there is one."""
+    found: list[int] = []
+
+    def is_there() -> bool:
+        pid = site.child(module)
+        found.extend([pid] if pid else [])
+        return bool(found)
+
+    wait_until(is_there)
+    return found[0]
 
 
 def dies(site: Site, module: str, times: int) -> None:
