@@ -11,6 +11,7 @@ import pytest
 from cardd.cli.doctor import CHECKS
 from cardd.cli.doctor.check import Level
 from cardd.cli.doctor.examining import examine
+from cardd.values import replace
 from tests.cli.breakages import BREAKAGES, broken
 from tests.cli.practice import Practice, first, practising
 
@@ -54,3 +55,16 @@ async def test_the_first_line_names_what_was_broken(practice: Practice, tmp_path
     for language in ("fr", "en"):
         assert "{" not in found.sentence(language) + found.remedy(language) + found.title(language)
         assert found.remedy(language)
+
+
+async def test_a_port_that_is_taken_is_told_before_the_service_that_failed_for_it(
+    practice: Practice, tmp_path: Path
+) -> None:
+    (tmp_path / "failed").mkdir()
+    with (
+        broken("service.failed", practice, tmp_path / "failed") as failed,
+        broken("port.taken", practice, tmp_path) as taken,
+    ):
+        found = await first(replace(taken, unit=failed.unit))
+    assert found is not None
+    assert found.code == "port.taken"

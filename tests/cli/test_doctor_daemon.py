@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,6 +17,7 @@ from cardd.config import Config, Support
 from tests.api.ecps import Place, workbench_at
 from tests.api.test_ecps_check import NoKeyring, started
 from tests.api.workbench import Workbench
+from tests.cli.breakages import child
 from tests.cli.doctor import code, configured, result
 from tests.cli.station import User
 from tests.rig.oidc.fake import CLIENT, FakeProvider
@@ -135,3 +137,30 @@ async def test_https_that_does_not_answer_is_a_failure_and_one_that_is_off_is_no
 async def over_https(tmp_path: Path) -> AsyncIterator[Workbench]:
     async with started(Workbench(tmp_path, over_tls=True)) as api:
         yield api
+
+
+LIAR = """
+import http.server, json, sys
+class Liar(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b'{"name": "cardd", "version": "0.2.0", "state": "ready"}')
+server = http.server.HTTPServer((sys.argv[2], int(sys.argv[1])), Liar)
+print(1, flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+async def test_another_user_who_answers_as_cardd_has_taken_the_port(address: str, tmp_path: Path) -> None:
+    port, other = free_port(), ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    with child(*other, "/usr/bin/python3", "-c", LIAR, str(port), address) as liar:
+        try:
+            found = await result("port", configured(tmp_path, f"[listen]\ntcp = {port}\nsocket = '{tmp_path}/none'\n"))
+        finally:
+            liar.kill()
+    assert found.code == "port.taken"
+    assert f"({liar.pid})" in found.sentence("fr")

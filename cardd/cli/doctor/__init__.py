@@ -17,7 +17,7 @@ _BY_NAME = {name: check for module in MODULES for name, check in module.CHECKS.i
 
 # from causes to their consequences: what comes first explains what comes after, and is told first
 ORDER = (
-    ("config", "disk", "state", "clock", "denials", "service", "port", "socket", "version", "audit"),
+    ("config", "disk", "state", "clock", "denials", "port", "service", "socket", "version", "audit"),
     (
         "remote",
         "pcscd_socket",

@@ -6,12 +6,13 @@ import asyncio
 import socket
 import stat
 import struct
-from collections.abc import Iterator
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import cardd
 from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
+from cardd.cli.doctor.desktop import person
 from cardd.cli.doctor.surroundings import ANSWER_LIMIT, Surroundings, Unknowable
 from cardd.client import CarddClient
 from cardd.config.loading import load
@@ -20,9 +21,16 @@ from cardd.files import OTHERS_WRITE, ROOT
 from cardd.i18n import N_
 from cardd.system import loopback_tls
 from cardd.system.peer import PROC, open_files, processes, program_of
+from cardd.system.people import Accounts
+from cardd.values import Value
 
 HTTPS_ENDS_SOON = timedelta(days=14)
 LISTENING = "0A"  # a state in /proc/net/tcp
+# 127.0.0.1, ::1 and, on every address, 0.0.0.0 and ::, as /proc/net/tcp and tcp6 have them
+LOOPBACK = tuple(
+    "".join(f"{int.from_bytes(raw[at : at + 4], sys.byteorder):08X}" for at in range(0, len(raw), 4))
+    for raw in (bytes((127, 0, 0, 1)), bytes(15) + b"\1", bytes(4), bytes(16))
+)
 RESTART_SOCKET = ("systemctl", "restart", "cardd.socket")
 
 CONFIG_OK = ok("config.ok", N_("Valid."))
@@ -92,10 +100,18 @@ async def port(surroundings: Surroundings) -> Finding:
     number = surroundings.config.listen.tcp
     if not number:
         raise Unknowable("no_port")
+    strangers = [one for one in listeners(number) if one.uid not in _own(surroundings.socket)]
     owners = await asyncio.gather(_owner("127.0.0.1", number), _owner("[::1]", number))
-    if "other" in owners:
-        return PORT_TAKEN_BY(port=number, who=", ".join(sorted(set(listeners(number)))) or "?")
+    if strangers or "other" in owners:
+        found = sorted({one.told() for one in strangers or listeners(number)})
+        return PORT_TAKEN_BY(port=number, who=", ".join(found) or "?")
     return PORT_OURS(port=number) if "cardd" in owners else PORT_FREE(port=number)
+
+
+def _own(socket: Path) -> set[int]:
+    """Return the users whose listening is cardd's: who has its Unix socket, and systemd, which may hold the port."""
+    listening = service_of(socket)
+    return {ROOT, listening[1] if listening else person()}
 
 
 async def _owner(host: str, number: int) -> str:
@@ -112,20 +128,33 @@ async def _owner(host: str, number: int) -> str:
         return "other"
 
 
-def listeners(number: int) -> Iterator[str]:
-    """Yield the programs that listen on a TCP port, with their processes, as far as this user may see them."""
-    names = set()
+class Listener(Value):
+    """What listens on a port: its user, whom the kernel tells everybody, and the kernel's name of it."""
+
+    uid: int
+    name: str
+
+    def told(self) -> str:
+        """Return the program and its process, as far as this user may see them; else whose it is."""
+        for pid in processes():
+            if self.name in open_files(pid):
+                return f"{program_of(pid) or '?'} ({pid})"
+        return f"? ({Accounts().name(self.uid) or self.uid})"
+
+
+def listeners(number: int) -> list[Listener]:
+    """Return what listens on a TCP port where loopback leads to."""
+    found = []
     for table in ("tcp", "tcp6"):
         try:
             lines = Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]
         except OSError:  # pragma: no cover - a kernel without IPv6
             continue
         for fields in map(str.split, lines):
-            if fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == number:
-                names.add(f"socket:[{fields[9]}]")
-    for pid in processes():
-        if names.intersection(open_files(pid)):
-            yield f"{program_of(pid) or '?'} ({pid})"
+            address, _, port = fields[1].rpartition(":")
+            if fields[3] == LISTENING and int(port, 16) == number and address in LOOPBACK:
+                found.append(Listener(int(fields[7]), f"socket:[{fields[9]}]"))
+    return found
 
 
 # --- https
