@@ -165,7 +165,7 @@ def test_the_readers_go_with_the_seat_of_the_real_logind_and_not_to_who_comes_by
 def log_in(machine: Machine, uid: int, *, display: str = "") -> None:
     """Open a session as PAM would: a desktop on the seat, or one by ssh (org.freedesktop.login1(5), CreateSession)."""
     kind, seat, remote = ("x11", "seat0", "false") if display else ("tty", "", "true")
-    unit = f"leader-{uid}-{kind}.service"
+    unit = f"leader-{uid}-{kind}{display}.service"
     machine.run("systemd-run", f"--unit={unit}", "sleep", "1000")
     leader = machine.show(unit, "MainPID")
     manager = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
