@@ -127,8 +127,13 @@ def ended(site: Site) -> None:
             wait_until(lambda: not is_alive(pid))
         except (OSError, AssertionError):
             os.kill(pid, signal.SIGKILL)
-    with suppress(OSError):
-        group.rmdir()
+
+    def is_gone() -> bool:
+        with suppress(OSError):  # busy, until the kernel is done with the dead
+            group.rmdir()
+        return not group.exists()
+
+    wait_until(is_gone)
 
 
 @fault(Listed.SUSPEND, "with sessions open", within=4)
