@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,11 @@ import pytest
 from cardd_simulators.cards.card import SimulatedCard
 from tests.cli.breakages import small_disk
 from tests.cli.station import Station, User
+from tests.rig.lps import UnixConnection
 from tests.rig.simulator import PIN, inserted
 from tests.simulator.test_replay import EVERY
+
+SUB = "f1c0de00-5ab7-4e57-9a9a-0123456789ab"  # PSC's name for a person, a program's for a request
 
 
 @contextmanager
@@ -74,10 +77,15 @@ def test_for_programs_each_exchange_is_a_line_of_json(user: User) -> None:
 def test_a_recorded_card_is_played_again_and_names_nobody(user: User, station: Station) -> None:
     file = user.home / "carte.jsonl"
     with trace(user, "--record", str(file)) as process:
+        with closing(UnixConnection(station.daemon.socket)) as connection:
+            connection.request("GET", "/v1/sessions/none", headers={"X-Request-ID": SUB})
+            assert connection.getresponse().headers["X-Request-ID"] == SUB
         user.ok("login")
         lines(process, "POST /v1/sessions ")
     assert process.stdout is not None
     written = file.read_text("utf-8")
+    assert SUB not in written
+    assert '"request":"request ' in written
     assert json.loads(written.splitlines()[0])["masked"] is True
     assert "899700" not in written
     assert "Virtual" not in written

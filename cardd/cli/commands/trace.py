@@ -50,7 +50,7 @@ CHANGES = {
     "card.inserted": N_("card inserted"),
     "card.removed": N_("card removed"),
 }
-NAMED = ("reader", "host", "upstream")  # fields of steps
+NAMED = ("reader", "host", "upstream", "request")  # fields of steps
 NAMES = 34  # columns for the longest name of an instruction
 
 
@@ -132,7 +132,8 @@ class _NoRecord:
 class _Record(_NoRecord):
     """A new file of its user's own: a line of JSON that says what it is, then one for each step.
 
-    What readers, servers and upstreams are called is their owners' word: a masked record numbers them.
+    What readers, servers and upstreams are called is their owners' word, and a program may call a request by somebody's
+    UUID: a masked record numbers them.
     """
 
     def __init__(self, path: Path, *, is_masked: bool) -> None:
@@ -150,7 +151,7 @@ class _Record(_NoRecord):
 
     def write(self, event: Event) -> None:
         """Write one step down at once: whoever records may end in any way."""
-        numbered = {kind: self._numbered(kind, event.data[kind]) for kind in NAMED if kind in event.data}
+        numbered = {kind: self._numbered(kind, event.data[kind]) for kind in NAMED if event.data.get(kind)}
         self._line({"type": event.type, **event.data, **(numbered if self._is_masked else {})})
 
     def _numbered(self, kind: str, name: JsonValue) -> JsonValue:
