@@ -117,7 +117,7 @@ PIN_OK = ok("pin.ok", N_("Usable; tries left: {tries}."))
 PIN_BLOCKED = failure(
     "pin.blocked",
     N_("The PIN is blocked (“{reader}”)."),
-    N_("Unblock the card with its unblocking code, or ask ANS for it."),
+    N_("Unblock the card with its unblocking code (“cardctl pin unblock”), or ask ANS for it."),
 )
 PIN_LAST_TRY = warning(
     "pin.last_try",

@@ -85,7 +85,10 @@ PORT_OURS = ok("port.ours", N_("cardd answers on port {port}."))
 PORT_TAKEN_BY = failure(
     "port.taken",
     N_("Another program has taken port {port}: {who}."),
-    N_("Stop that program (“ss -ltnp sport = :{port}” shows it to root), then restart cardd.socket."),
+    N_(
+        "Stop that program (“ss -ltnp sport = :{port}” shows it to root), then, as root: "
+        "“systemctl restart cardd.socket”."
+    ),
 )
 PORT_FREE = warning(
     "port.free",
@@ -211,7 +214,9 @@ SOCKET_ABSENT = failure(
     N_("Start it: “systemctl start cardd.socket”."),
     fix=("systemctl", "start", "cardd.socket"),
 )
-SOCKET_NONE = failure("socket.not_socket", N_("{path} is no socket."), N_("Remove it and restart cardd.socket."))
+SOCKET_NONE = failure(
+    "socket.not_socket", N_("{path} is no socket."), N_("As root, remove it, then “systemctl restart cardd.socket”.")
+)
 SOCKET_DIRECTORY = failure(
     "socket.directory",
     N_("Others than the service may change what is in {path}."),
