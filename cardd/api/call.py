@@ -70,7 +70,8 @@ _FIELDS = Decoder(dict[str, Raw])
 class ConnectionInfo(Record):
     """What is known of a connection, for all of its requests: who is at its other end, and which Host may name it.
 
-    ``has_client`` says that a client has made a request over it, ``is_browsers`` that a browser was seen to hold it.
+    ``has_client`` says that a client has made a request over it, ``is_browsers`` that a browser was seen to hold it,
+    ``listens`` that events are sent over it, which must be taken in time.
     """
 
     is_local: bool
@@ -78,6 +79,7 @@ class ConnectionInfo(Record):
     peer: Peer
     has_client: bool = False
     is_browsers: bool = False
+    listens: bool = False
 
 
 class Page(Value):

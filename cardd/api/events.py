@@ -108,6 +108,7 @@ async def server_sent(call: Call, subscribe: Callable[[], Subscription]) -> web.
 
 async def deliver(call: Call, subscription: Subscription, send: Send) -> None:
     """Send what the subscription brings, numbered from 0, until it ends, the listener leaves or takes nothing."""
+    call.connection.listens = True  # a timer for each event would take as long as the event
     call.on_hang_up(subscription.end)
     if request := current():
         request.lasts = True
@@ -116,11 +117,7 @@ async def deliver(call: Call, subscription: Subscription, send: Send) -> None:
         while (event := await subscription.next()) is not None:
             if event.type == OF_CERTIFICATES and not call.sees_holder:
                 continue
-            async with asyncio.timeout(call.limits.write_timeout):
-                await send(number, event)
+            await send(number, event)
             number += 1
-    except TimeoutError:
-        if call.http.transport:
-            call.http.transport.abort()
     finally:
         subscription.end()

@@ -79,6 +79,7 @@ class Connection(web.RequestHandler):
         self._uses = 0
         self._of_head = 0  # bytes that came of a head that is not whole
         self._stuck_since: float | None = None  # the other end does not take what was written
+        self._taking: asyncio.TimerHandle | None = None
         self._has_asked = False
         self._server = server
         self._limits = limits
@@ -182,12 +183,29 @@ class Connection(web.RequestHandler):
     def pause_writing(self) -> None:
         """Note since when the other end takes nothing."""
         self._stuck_since = asyncio.get_running_loop().time()
+        self._expect_taken()
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """Go on: it has taken what there was."""
         self._stuck_since = None
+        self._expect_nothing_taken()
         super().resume_writing()
+
+    def _expect_taken(self) -> None:
+        self._taking = asyncio.get_running_loop().call_later(self._limits.write_timeout, self._drop_listener)
+
+    def _expect_nothing_taken(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
+    def _drop_listener(self) -> None:
+        """Hang up on a listener that takes nothing; another answer may be left, and a listener's may follow it."""
+        if self.info is not None and self.info.listens:
+            self._give_up()
+        else:
+            self._expect_taken()
 
     @property
     def _is_clients(self) -> bool:
@@ -226,6 +244,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Call whoever waits for the end of this connection."""
         self._expect_nothing()
+        self._expect_nothing_taken()
         self._look_no_more()
         self._uncount()
         for callback in list(self._hang_ups):

@@ -153,12 +153,13 @@ async def test_listeners_that_leave_are_forgotten_at_once(api: Workbench) -> Non
     await eventually(lambda: not bus.listeners)
 
 
+@pytest.mark.parametrize("more", [(), UPGRADE], ids=["stream", "websocket"])
 async def test_a_listener_that_takes_nothing_is_dropped_and_the_others_go_on(
-    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, more: tuple[str, ...]
 ) -> None:
     api = await started(Workbench(tmp_path, limits=ApiLimits(write_timeout=0.1)))
     _, slow = await asyncio.open_connection("127.0.0.1", api.port, limit=1)
-    slow.write(request(await ticketed(api), f"Host: localhost:{api.port}", f"Origin: {PAGE}"))
+    slow.write(request(await ticketed(api), f"Host: localhost:{api.port}", f"Origin: {PAGE}", *more))
     async with stream(api) as next_event:
         await next_event()
         await eventually(lambda: api.events.listeners == 2)

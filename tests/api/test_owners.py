@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from cardd.config import Access, Config
 from cardd.model import Choice
-from tests.api.test_events import stream
-from tests.api.workbench import PAGE, PIN, SOFTWARE, Workbench
+from tests.api.test_events import Next, hears_nothing, stream, websocket
+from tests.api.workbench import PAGE, PAGE_USERS, PIN, SOFTWARE, Workbench
 from tests.rig.memory import MemoryPeople
 from tests.rig.waiting import eventually
 
-DOCTOR, OTHER = 1000, 1001
+DOCTOR, OTHER, COLLEAGUE = 1000, 1001, 1002
 Started = Callable[[Workbench], Awaitable[Workbench]]
 
 
@@ -110,6 +111,24 @@ async def test_another_user_hears_nothing_of_cards(seated: Workbench) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await others()
+
+
+async def test_every_stream_of_the_owners_hears_of_a_card_and_none_of_another_user(api: Workbench) -> None:
+    owners, each = (DOCTOR, COLLEAGUE), 20
+    api.seat(*owners)
+    told: dict[int, list[Next]] = {}
+    async with AsyncExitStack() as streams:
+        for uid in (*owners, OTHER):
+            api.turn_to(uid)
+            opened = [websocket(api) if uid in PAGE_USERS else stream(api), *(stream(api) for _ in range(each))]
+            told[uid] = [await streams.enter_async_context(one) for one in opened]
+        assert {(await one())[0] for own in told.values() for one in own} == {"hello"}
+        api.reader.remove()
+        api.reader.insert(api.card)
+        for uid in owners:
+            for one in told[uid]:
+                assert [(await one())[0] for _ in range(2)] == ["card.removed", "card.inserted"]
+        assert all(await asyncio.gather(*map(hears_nothing, told[OTHER])))
 
 
 async def test_each_refusal_is_counted_in_the_audit_log(seated: Workbench) -> None:

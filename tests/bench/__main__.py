@@ -18,6 +18,7 @@ from tests.bench import (
     formats,
     fresh,
     insertion,
+    listening,
     modules,
     process,
     programs,
@@ -138,7 +139,7 @@ def _relay(directory: Path) -> Iterator[Measure]:
 
 def _pages(directory: Path) -> Iterator[Measure]:
     yield from web.pages(directory, rounds=10)
-    yield from web.listening(directory)
+    yield from listening.listening(directory, rounds=20)
 
 
 GROUPS: dict[str, Callable[[Path], Iterator[Measure]]] = {

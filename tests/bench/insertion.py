@@ -15,11 +15,12 @@ TIMEOUT = 10_000
 
 
 class Witness:
-    """Waits for the card in SCardGetStatusChange, as bare as can be, and notes when it returned."""
+    """Waits in SCardGetStatusChange, as bare as can be, until the slot has a card or none; notes when it returned."""
 
-    def __init__(self, reader: str) -> None:
+    def __init__(self, reader: str, *, is_in: bool = True) -> None:
         self.seen_at = 0.0
         self._reader = reader
+        self._before, self._until = (EventState.EMPTY, EventState.PRESENT)[:: 1 if is_in else -1]
         self._winscard = WinScard()
         self._thread = threading.Thread(target=self._wait)
         self._waiting = threading.Event()
@@ -36,11 +37,11 @@ class Witness:
 
     def _wait(self) -> None:
         context = self._winscard.establish()
-        known = int(EventState.EMPTY)
+        known = int(self._before)
         states = self._winscard.wait(context, [(self._reader, known)], 0) or []
         known = states[0].event if states else known
         self._waiting.set()
-        while not known & EventState.PRESENT:
+        while not known & self._until:
             states = self._winscard.wait(context, [(self._reader, known)], TIMEOUT) or []
             self.seen_at = time.monotonic()
             known = states[0].event if states else known

@@ -1,39 +1,16 @@
-"""Pages: how soon they find cardd, have its PIN dialog and know of a pulled card; what many that listen cost."""
+"""Pages in browsers: how soon they find cardd, have its PIN dialog and know of a pulled card."""
 
 from __future__ import annotations
 
-import contextlib
-import encodings.idna  # noqa: F401 - a user of ours may not read this Python
-import os
 import shutil
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from cardd.system.store import FileStore
 from tests.bench.measure import Measure, p50
-from tests.bench.process import idle_wake_ups, memory
 from tests.bench.station import Station
 from tests.rig.browsers import NAMES, PROGRAMS, Browser, Portal, Tab, running
-from tests.rig.daemon import DaemonProcess
-from tests.rig.lps import EventStream, Json, Lps, UnixConnection
-from tests.rig.page_keys import BrowserKey, consents
-
-USERS = range(61001, 61021)
-PAGES_OF_ONE = 50  # a user may have 128 connections, and a page 64 requests that wait
-ORIGIN = "https://portal.test"
-FETCHED = {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
-LISTENING = {
-    **FETCHED,
-    "Sec-Fetch-Mode": "websocket",
-    "Sec-Fetch-Dest": "websocket",
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "c2l4dGVlbiBieXRlcyAhIQ==",
-}
+from tests.rig.lps import EventStream, UnixConnection
 
 BEGIN = """
 const {Cardd} = await import(location.origin + "/cardd.js");
@@ -74,26 +51,6 @@ def pages(directory: Path, rounds: int) -> Iterator[Measure]:
                 yield from _of(browser, portal, place, rounds)
 
 
-def listening(directory: Path) -> Iterator[Measure]:
-    """Streams of pages of as many users as it takes: only root can be them, else there is one."""
-    users = USERS if os.geteuid() == 0 else [os.getuid()]
-    place, key = directory / "listening", BrowserKey()
-    place.mkdir()
-    extra = f'\n[web]\nallowed_origins = ["{ORIGIN}"]\nbrowsers = ["any"]\n'
-    station = Station(place, extra=extra)
-    station.daemon.state.mkdir(mode=0o700)
-    FileStore(station.daemon.state).save("clients", consents(key, [ORIGIN], users))
-    with station.running(), contextlib.ExitStack() as streams:
-        before = memory(station.daemon).value
-        for user in users:
-            for stream in page_streams(station.daemon, key, user, PAGES_OF_ONE):
-                streams.enter_context(stream)
-        count = len(users) * PAGES_OF_ONE
-        idle, after = idle_wake_ups(station.daemon), memory(station.daemon).value
-        yield Measure(f"{idle.name}, {count} pages listening", idle.value, idle.unit, 0)
-        yield Measure("  resident memory of each of them", 1000 * (after - before) / count, "kB")
-
-
 def _of(browser: Browser, portal: Portal, directory: Path, rounds: int) -> Iterator[Measure]:
     station = Station(directory, hold=0.0, extra=f'\n[web]\nallowed_origins = ["{portal.origin()}"]\n')
     browser.permit(portal.origin())
@@ -129,45 +86,3 @@ def _pulled(station: Station, tab: Tab, rounds: int) -> float:
     while len(seen) <= rounds:
         seen = tab.run("return window.removed")
     return max(here - there for here, there in zip(seen[-rounds:], told, strict=True))
-
-
-def page_streams(daemon: DaemonProcess, key: BrowserKey, user: int, count: int) -> Iterator[socket.socket]:
-    """Open the WebSockets of so many pages of one user, each by a ticket; each is a socket that has heard ``hello``."""
-    with _as(user):
-        lps = Lps(daemon.port)
-        challenge = _post(lps, "/v1/clients/challenges", {})["challenge"]
-        proof = key.proof(str(challenge), ORIGIN, f"127.0.0.1:{daemon.port}")
-        entered = _post(lps, "/v1/clients", {"page_key": key.jwk, "proof": proof})
-        lps.credential = str(entered["token"])
-        head = "".join(f"{name}: {value}\r\n" for name, value in LISTENING.items())
-        for _ in range(count):
-            ticket = _post(lps, "/v1/events/tickets", {})["ticket"]
-            stream = socket.create_connection(("127.0.0.1", daemon.port), timeout=10)
-            asked = f"GET /v1/events?ticket={ticket} HTTP/1.1\r\nHost: 127.0.0.1:{daemon.port}\r\n{head}\r\n"
-            stream.sendall(asked.encode())
-            heard = b""
-            while b'"hello"' not in heard:
-                some = stream.recv(65536)
-                assert some, heard
-                heard += some
-            yield stream
-        lps.close()
-
-
-def _post(lps: Lps, path: str, body: Json) -> Json:
-    status, answer = lps.call("POST", path, body, **FETCHED)
-    assert status == 201, answer
-    return answer
-
-
-@contextmanager
-def _as(user: int) -> Iterator[None]:
-    """Be this user for the sockets that are made inside the ``with``."""
-    before = os.geteuid()
-    if user != before:
-        os.seteuid(user)
-    try:
-        yield
-    finally:
-        if user != before:
-            os.seteuid(before)

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from cardd.system.store import FileStore
+from tests.bench.listening import ORIGIN
 from tests.bench.station import Station
-from tests.bench.web import ORIGIN
 from tests.rig.page_keys import BrowserKey, consents
 from tests.soak.load import OTHER_SLOT, RAW, Load
 from tests.soak.samples import WARM, Answers, Samples

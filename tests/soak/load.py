@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from itertools import islice
 from threading import Event, Thread
 
+from tests.bench.listening import page_streams
 from tests.bench.station import Session, Station
-from tests.bench.web import page_streams
 from tests.bench.wire import digests
 from tests.p11.client import Client, Failed
 from tests.rig.lps import EventStream, Json, Lps, UnixConnection
