@@ -86,7 +86,7 @@ class PcscUnavailable(ReaderError):
     code = "reader.pcsc_unavailable"
     title = N_("Reader service unavailable")
     detail = N_("The PC/SC service (pcscd) does not answer.")
-    remedy = N_("Install or start pcscd (“systemctl start pcscd.socket”); “cardctl doctor” tells more.")
+    remedy = N_("Install or start pcscd (“sudo systemctl start pcscd.socket”); “cardctl doctor” tells more.")
 
     why: str = ""
 

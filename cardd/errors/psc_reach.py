@@ -89,7 +89,7 @@ class PscBlocked(PscUnavailable):
     )
     remedy = N_(
         "As root, copy network.conf, which cardd brings in systemd/, to /etc/systemd/system/cardd.service.d/, then run "
-        "“systemctl daemon-reload” and “systemctl restart cardd”."
+        "“sudo systemctl daemon-reload” and “sudo systemctl restart cardd”."
     )
 
 

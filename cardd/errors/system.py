@@ -234,7 +234,7 @@ class DaemonUnreachable(SystemFault):
     retryable = True
     title = N_("cardd does not answer")
     detail = N_("No cardd service answers at {where}.")
-    remedy = N_("Start it (“systemctl start cardd.socket”); “cardctl doctor” tells what is missing.")
+    remedy = N_("Start it (“sudo systemctl start cardd.socket”); “cardctl doctor” tells what is missing.")
 
     where: str
 

@@ -140,6 +140,19 @@ def _is_locked() -> bool:
         connection.close()
 
 
+def is_bus_silent() -> bool:
+    """Return whether this session has a bus by name, and none answers there: its keyring cannot be reached."""
+    if "DBUS_SESSION_BUS_ADDRESS" not in os.environ:
+        return False
+    import secretstorage  # noqa: PLC0415 - of the keyring's library, where that is used
+
+    try:
+        secretstorage.dbus_init().close()
+    except (secretstorage.SecretStorageException, OSError, RuntimeError):  # the last for an address of another kind
+        return True
+    return False
+
+
 def _name(ring: KeyringBackend) -> str:
     return f"{type(ring).__module__}.{type(ring).__name__}"
 

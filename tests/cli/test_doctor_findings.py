@@ -267,6 +267,23 @@ async def test_no_keyring_is_a_warning_and_the_services_own_is_none(practice: Pr
         keyring.set_keyring(before)
 
 
+@pytest.mark.parametrize("is_taken", [True, False])
+async def test_a_session_bus_that_does_not_answer_is_told_in_place_of_the_keyring(
+    practice: Practice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_taken: bool
+) -> None:
+    before = keyring.get_keyring()
+    keyring.set_keyring(fail.Keyring())  # type: ignore[no-untyped-call]
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
+    with socket.socket(socket.AF_UNIX) as hung:
+        hung.bind(str(tmp_path / "bus"))
+        if is_taken:
+            hung.listen()
+        try:
+            assert await code("keyring", practice.surroundings(tmp_path)) == "keyring.bus_silent"
+        finally:
+            keyring.set_keyring(before)
+
+
 # --- the network
 
 

@@ -18,6 +18,7 @@ from cardd.cli.doctor.machine import lockable_memory
 from cardd.cli.doctor.surroundings import Surroundings, is_synchronised
 from cardd.sandbox import Offer
 from cardd.system.audit_store import Custody
+from cardd.system.people import Accounts
 from cardd.values import replace
 from tests.api.workbench import Workbench
 from tests.cli.doctor import code, configured, result
@@ -134,6 +135,31 @@ def test_a_socket_that_this_user_may_not_use_is_told(tmp_path: Path) -> None:
     assert told.strip() == "socket.refused"
 
 
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ({"ActiveState": "active", "SocketState": "active"}, "service.ok"),
+        ({"ActiveState": "inactive", "SocketState": "active"}, "service.waiting"),
+        ({"ActiveState": "inactive", "SocketState": "inactive"}, "service.stopped"),
+    ],
+)
+async def test_a_service_that_waits_for_a_call_is_not_said_to_run(unit: dict[str, str], expected: str) -> None:
+    assert await code("service", Surroundings(unit=lambda: unit)) == expected
+
+
+async def test_a_strangers_socket_makes_nobody_the_directorys_owner(tmp_path: Path) -> None:
+    """Who may write there may have put a socket of their own in its place: the remedy gives it to the service."""
+    with socket.socket(socket.AF_UNIX) as planted:
+        planted.bind(str(tmp_path / "cardd.sock"))
+    let_everybody_write(tmp_path)
+    own = await result("socket", Surroundings(base=tmp_path / "cardd.sock"))
+    assert f"chown {Accounts().name(os.geteuid())} " in own.remedy("en")
+    if os.geteuid() == 0:
+        os.chown(tmp_path / "cardd.sock", 65534, 65534)
+        strangers = await result("socket", Surroundings(base=tmp_path / "cardd.sock"))
+        assert f"chown cardd {tmp_path}”" in strangers.remedy("en")
+
+
 # --- pinentry ---
 
 
@@ -156,6 +182,20 @@ async def test_a_pinentry_without_a_version_is_one_too(tmp_path: Path) -> None:
 async def test_a_pinentry_that_is_missing_or_none_is_told(tmp_path: Path, program: str) -> None:
     found = await result("pinentry", with_pinentry(tmp_path, program))
     assert (found.code, found.params["program"]) == ("pinentry.broken", program)
+    assert "apt install --reinstall pinentry-gnome3" in found.remedy("en")
+
+
+async def test_a_broken_pinentry_of_debians_is_told_with_its_package(tmp_path: Path) -> None:
+    broken, usual = tmp_path / "pinentry-gtk-2", tmp_path / "pinentry"
+    broken.symlink_to("/bin/true")
+    found = await result("pinentry", with_pinentry(tmp_path, broken))
+    assert found.params["package"] == "pinentry-gnome3"  # what it leads to is no pinentry
+    broken.unlink()
+    broken.write_text("#!/bin/sh\n")
+    broken.chmod(0o755)
+    usual.symlink_to(broken)
+    found = await result("pinentry", with_pinentry(tmp_path, usual))
+    assert found.params["package"] == "pinentry-gtk2"
 
 
 async def test_no_pinentry_anywhere_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,19 +64,20 @@ def test_a_terminal_without_the_letters_shows_what_it_can() -> None:
     assert (width("e\u0301"), width("漢")) == (1, 2)
 
 
-ACTIVE = "ActiveState=active\nIPAddressAllow=\nIPAddressDeny=::/0\n"
+SHOWN = "LoadState=loaded\nActiveState=inactive\nIPAddressDeny=::/0\n\nLoadState=loaded\nActiveState=active\n"
+FOUND = {"LoadState": "loaded", "ActiveState": "inactive", "IPAddressDeny": "::/0", "SocketState": "active"}
 
 
 @pytest.mark.parametrize(
     ("script", "found"),
     [
-        (f"printf '{ACTIVE}'", {"ActiveState": "active", "IPAddressAllow": "", "IPAddressDeny": "::/0"}),
+        (f"printf '{SHOWN}'", FOUND),
         ("echo ActiveState=inactive", None),
         ("exit 1", None),
         (None, None),
     ],
 )
-def test_systemd_is_believed_of_a_service_that_runs(
+def test_systemd_is_believed_of_a_service_and_its_socket(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, found: dict[str, str] | None
 ) -> None:
     if script is not None:

@@ -100,13 +100,13 @@ PKCS11_UNREGISTERED = warning(
 PKCS11_NO_CLIENT = warning(
     "pkcs11.client_missing",
     N_("p11-kit-client.so is not installed: browsers and ssh cannot use the card by PKCS#11."),
-    N_("Install it: “apt install p11-kit-modules”."),
+    N_("Install it: “sudo apt install p11-kit-modules”."),
     is_minor=True,
 )
 PKCS11_SOCKET = failure(
     "pkcs11.socket_missing",
     N_("Programs look for the card at {path}, and nothing is there."),
-    N_("Restart cardd, then register again: “cardctl pkcs11 register”."),
+    N_("Restart cardd (“sudo systemctl restart cardd.socket”), then register again: “cardctl pkcs11 register”."),
     fix=REGISTER,
     as_root=REGISTERS_ALL,
 )

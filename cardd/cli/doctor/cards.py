@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
-from cardd.cli.doctor.daemon import is_cardd
+from cardd.cli.doctor.daemon import SERVICE_USER, is_cardd
 from cardd.cli.doctor.surroundings import Surroundings, Unknowable, is_usable, kind_in
 from cardd.client import Card, Pin
 from cardd.core.inserted_card import SESSIONLESS
@@ -15,7 +15,6 @@ from cardd.model import CardKind
 from cardd.pcsc.winscard import ReaderState
 
 SOON = timedelta(days=60)
-SERVICE = "cardd"  # the installed service's user
 ORDER = ("blocked", "last_try", "unknown", "ready")
 
 # --- which card
@@ -81,12 +80,12 @@ HELD_PROGRAM = failure(
 HELD_USER = failure(
     "held.user",
     N_("A program of {user} holds the card in “{reader}”: nobody else can use it."),
-    N_("Have that person close it. As root, “sudo cardctl doctor held” may name the program."),
+    N_("Have that person close it. “sudo cardctl doctor held” may name the program."),
 )
 HELD_UNKNOWN = failure(
     "held.unknown",
     N_("Another program holds the card in “{reader}”: nobody else can use it."),
-    N_("Close the programs that use the card. As root, “sudo cardctl doctor stacks” names them."),
+    N_("Close the programs that use the card. “sudo cardctl doctor stacks” names them."),
 )
 
 
@@ -99,7 +98,7 @@ def held(surroundings: Surroundings) -> Finding:
         match busy.params:
             case {"program": _, "pid": int(pid)} if is_cardd(pid):
                 return HELD_BY_CARDD()
-            case {"user": str(user)} if user == SERVICE:
+            case {"user": str(user)} if user == SERVICE_USER:
                 return HELD_BY_CARDD()
             case {"program": program, "pid": pid}:
                 return HELD_PROGRAM(program=program, pid=pid, reader=name)

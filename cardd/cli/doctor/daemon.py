@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import stat
 import struct
@@ -24,6 +25,7 @@ from cardd.system.peer import PROC, open_files, processes, program_of
 from cardd.system.people import Accounts
 from cardd.values import Value
 
+SERVICE_USER = "cardd"  # whom the installed service runs as
 HTTPS_ENDS_SOON = timedelta(days=14)
 LISTENING = "0A"  # a state in /proc/net/tcp
 # 127.0.0.1, ::1 and, on every address, 0.0.0.0 and ::, as /proc/net/tcp and tcp6 have them
@@ -45,21 +47,31 @@ def config(surroundings: Surroundings) -> Finding:
 # --- its service
 
 SERVICE_OK = ok("service.ok", N_("systemd runs cardd ({state})."))
+SERVICE_WAITING = ok(
+    "service.waiting", N_("cardd does not run just now: systemd starts it at the next call (cardd.socket).")
+)
+SERVICE_STOPPED = warning(
+    "service.stopped",
+    N_("cardd does not run, and cardd.socket waits for no call."),
+    N_("Start it: “sudo systemctl start cardd.socket”."),
+    is_minor=True,
+    fix=("systemctl", "start", "cardd.socket"),
+)
 SERVICE_FAILED = failure(
     "service.failed",
     N_("cardd has failed, and systemd has given it up."),
-    N_("See why (“journalctl -u cardd -n 50”), then start it again: “systemctl restart cardd.socket cardd”."),
+    N_("See why (“sudo journalctl -u cardd -n 50”), then start it again: “sudo systemctl restart cardd.socket cardd”."),
     fix=("systemctl", "restart", "cardd.socket", "cardd.service"),
 )
 SERVICE_RESTARTING = failure(
     "service.restarting",
     N_("cardd ends as soon as it is started, and systemd starts it again and again."),
-    N_("See why: “journalctl -u cardd -n 50”. Put that right, then “systemctl restart cardd”."),
+    N_("See why: “sudo journalctl -u cardd -n 50”. Put that right, then “sudo systemctl restart cardd”."),
 )
 SERVICE_MASKED = failure(
     "service.masked",
     N_("cardd.service was switched off by an administrator (masked): nothing starts it."),
-    N_("Ask why; then, as root: “systemctl unmask cardd.service” and “systemctl restart cardd.socket”."),
+    N_("Ask why; then “sudo systemctl unmask cardd.service” and “sudo systemctl restart cardd.socket”."),
 )
 
 
@@ -75,6 +87,8 @@ def service(surroundings: Surroundings) -> Finding:
             return SERVICE_FAILED()
         case "activating" if unit.get("NRestarts", "0") != "0":
             return SERVICE_RESTARTING()
+        case "inactive":
+            return SERVICE_WAITING() if unit.get("SocketState") == "active" else SERVICE_STOPPED()
         case state:
             return SERVICE_OK(state=state)
 
@@ -85,15 +99,12 @@ PORT_OURS = ok("port.ours", N_("cardd answers on port {port}."))
 PORT_TAKEN_BY = failure(
     "port.taken",
     N_("Another program has taken port {port}: {who}."),
-    N_(
-        "Stop that program (“ss -ltnp sport = :{port}” shows it to root), then, as root: "
-        "“systemctl restart cardd.socket”."
-    ),
+    N_("Stop that program (“sudo ss -ltnp sport = :{port}” shows it), then “sudo systemctl restart cardd.socket”."),
 )
 PORT_FREE = warning(
     "port.free",
     N_("Nobody listens on port {port}: cardd does not run."),
-    N_("Start it: “systemctl start cardd.socket”."),
+    N_("Start it: “sudo systemctl start cardd.socket”."),
     fix=("systemctl", "start", "cardd.socket"),
 )
 
@@ -166,7 +177,10 @@ HTTPS_OK = ok("https.ok", N_("Valid until {date}."))
 HTTPS_UNANSWERED = failure(
     "https.unanswered",
     N_("Nothing answers over https on port {port}."),
-    N_("Make the certificate with “sudo cardctl https install”; if there is one, restart cardd."),
+    N_(
+        "Make the certificate with “sudo cardctl https install”; if there is one, restart cardd: "
+        "“sudo systemctl restart cardd”."
+    ),
 )
 HTTPS_NOT_YET = failure(
     "https.not_yet_valid",
@@ -211,33 +225,38 @@ SOCKET_OK = ok("socket.ok", N_("cardd {version} answers at {path}."))
 SOCKET_ABSENT = failure(
     "socket.absent",
     N_("{path} does not exist: cardd does not run."),
-    N_("Start it: “systemctl start cardd.socket”."),
+    N_("Start it: “sudo systemctl start cardd.socket”."),
     fix=("systemctl", "start", "cardd.socket"),
 )
 SOCKET_NONE = failure(
-    "socket.not_socket", N_("{path} is no socket."), N_("As root, remove it, then “systemctl restart cardd.socket”.")
+    "socket.not_socket",
+    N_("{path} is no socket."),
+    N_("Remove it (“sudo rm {path}”), then “sudo systemctl restart cardd.socket”."),
 )
 SOCKET_DIRECTORY = failure(
     "socket.directory",
     N_("Others than the service may change what is in {path}."),
-    N_("Give the directory to the service alone (mode 0755), and restart cardd.socket."),
+    N_(
+        "Give the directory back to the service: “sudo chown {user} {path}”, “sudo chmod 755 {path}”. Then "
+        "“sudo systemctl restart cardd.socket”."
+    ),
 )
 SOCKET_REFUSED = failure(
     "socket.refused",
     N_("This user may not use {path}."),
-    N_("Restart cardd.socket, which sets the rights; do not change them by hand."),
+    N_("Restart the socket, which sets the rights: “sudo systemctl restart cardd.socket”. Do not change them by hand."),
     fix=RESTART_SOCKET,
 )
 SOCKET_DEAD = failure(
     "socket.dead",
     N_("Nobody listens at {path} any more."),
-    N_("Restart it: “systemctl restart cardd.socket”."),
+    N_("Restart it: “sudo systemctl restart cardd.socket”."),
     fix=RESTART_SOCKET,
 )
 SOCKET_SILENT = failure(
     "socket.silent",
     N_("Whoever listens at {path} does not answer as cardd."),
-    N_("Restart cardd: “systemctl restart cardd”, and look into “journalctl -u cardd”."),
+    N_("Restart cardd: “sudo systemctl restart cardd”. If it stays so, “sudo journalctl -u cardd -n 50” tells why."),
 )
 
 
@@ -254,7 +273,9 @@ async def socket_rights(surroundings: Surroundings) -> Finding:
         return SOCKET_NONE(path=str(path))
     directory = path.parent.stat()
     if directory.st_uid not in (ROOT, owner) or directory.st_mode & OTHERS_WRITE:
-        return SOCKET_DIRECTORY(path=str(path.parent))
+        # by its name: whoever may write there may have put a socket of their own in its place
+        user = (Accounts().name(owner) or str(owner)) if owner == os.geteuid() else SERVICE_USER
+        return SOCKET_DIRECTORY(path=str(path.parent), user=user)
     return await _reachable(path)
 
 
@@ -305,7 +326,7 @@ VERSION_OK = ok("version.ok", N_("cardctl and cardd are both of version {version
 VERSION_DIFFERS = warning(
     "version.differs",
     N_("cardctl is of version {own}, the running cardd of version {running}."),
-    N_("Restart the service, so that it runs what is installed: “systemctl restart cardd”."),
+    N_("Restart the service, so that it runs what is installed: “sudo systemctl restart cardd”."),
     fix=("systemctl", "restart", "cardd.service"),
 )
 

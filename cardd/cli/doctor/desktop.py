@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cardd.agent.agent import SOCKET
 from cardd.agent.assuan import Assuan, Refusal
-from cardd.agent.pinentry import conversation, exposed_pinentry, find_pinentry
+from cardd.agent.pinentry import GRAPHICAL, TEXTUAL, conversation, exposed_pinentry, find_pinentry
 from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
 from cardd.cli.doctor.surroundings import ANSWER_LIMIT, Surroundings, Unknowable
 from cardd.errors import PromptUnavailable
@@ -21,6 +21,7 @@ from cardd.system.pcsc_clients import clients
 from cardd.system.peer import PROC, processes
 
 AGENTS = ("cardd-agent", "cardd.cli.agent")  # how an agent's command line begins, after Python's own part
+PINENTRY_USUAL = "pinentry-gnome3"
 HIDDEN = 0  # in place of a process
 
 # --- the agent
@@ -35,7 +36,10 @@ AGENT_ABSENT = failure(
 AGENT_UNCONNECTED = failure(
     "agent.unconnected",
     N_("cardd-agent runs (process {pid}), but is not connected to cardd at {path}."),
-    N_("Restart it: “systemctl --user restart cardd-agent”. If it stays so, restart the service too."),
+    N_(
+        "Restart it: “systemctl --user restart cardd-agent”. If it stays so, restart the service too: "
+        "“sudo systemctl restart cardd”."
+    ),
     fix=("systemctl", "--user", "restart", "cardd-agent.service"),
 )
 
@@ -118,19 +122,19 @@ PINENTRY_EXPOSED = failure(
     "pinentry.exposed",
     N_("{program} is not used: others than root can change it, and a pinentry sees the PIN."),
     N_(
-        "Install one for all users: “apt install pinentry-gnome3” (or pinentry-qt, pinentry-curses). "
+        "Install one for all users: “sudo apt install pinentry-gnome3” (or pinentry-qt, pinentry-curses). "
         "A daemon or agent of your own takes this one from [prompt] pinentry or --pinentry."
     ),
 )
 PINENTRY_ABSENT = failure(
     "pinentry.absent",
     N_("No pinentry program is installed."),
-    N_("Install one: “apt install pinentry-gnome3” (or pinentry-qt, pinentry-curses)."),
+    N_("Install one: “sudo apt install pinentry-gnome3” (or pinentry-qt, pinentry-curses)."),
 )
 PINENTRY_BROKEN = failure(
     "pinentry.broken",
     N_("{program} does not answer as a pinentry ({why})."),
-    N_("Install it again, or name another one in [prompt] pinentry."),
+    N_("Install a pinentry again: “sudo apt install --reinstall {package}”; or name another one in [prompt] pinentry."),
 )
 
 
@@ -148,7 +152,13 @@ async def pinentry(surroundings: Surroundings) -> Finding:
             return PINENTRY_OK(program=program, version=await _version(talk))
     except (PromptUnavailable, TimeoutError) as fault:
         why = fault.params["why"] if isinstance(fault, PromptUnavailable) else "–"
-        return PINENTRY_BROKEN(program=program, why=why)
+        return PINENTRY_BROKEN(program=program, why=why, package=_package_of(program))
+
+
+def _package_of(program: str) -> str:
+    """Return the Debian package that a pinentry is of; for one that is none of Debian's, one to install."""
+    name = Path(program).resolve().name
+    return name.replace("gtk-2", "gtk2") if name in (*GRAPHICAL, *TEXTUAL) else PINENTRY_USUAL
 
 
 async def _version(talk: Assuan) -> str:
@@ -186,14 +196,20 @@ KEYRING_LOCKED = warning(
 KEYRING_ABSENT = warning(
     "keyring.absent",
     N_("There is no keyring: sessions of e-CPS do not outlive the service, and passwords are asked for."),
-    N_("Install one (“apt install gnome-keyring”), then log out of the desktop and in again."),
+    N_("Install one (“sudo apt install gnome-keyring”), then log out of the desktop and in again."),
+    is_minor=True,
+)
+KEYRING_BUS_SILENT = warning(
+    "keyring.bus_silent",
+    N_("The session bus (D-Bus) does not answer: cardd finds no keyring there, and passwords are asked for."),
+    N_("Log out of the desktop and in again. If it stays so, restart the computer."),
     is_minor=True,
 )
 KEYRING_PLAINTEXT = failure(
     "keyring.plaintext",
     N_("{keyring} does not encrypt what it keeps, as far as cardd knows: cardd gives it no secret."),
     N_(
-        "Install one that encrypts (“apt install gnome-keyring”), and take the other out of "
+        "Install one that encrypts (“sudo apt install gnome-keyring”), and take the other out of "
         "~/.config/python_keyring/keyringrc.cfg and PYTHON_KEYRING_BACKEND."
     ),
 )
@@ -201,14 +217,14 @@ KEYRING_PLAINTEXT = failure(
 
 def keyring(surroundings: Surroundings) -> Finding:
     """Check whether this user's daemon has a keyring that encrypts; a service of its own user has credentials."""
-    from cardd.system.secrets import keyring_of  # noqa: PLC0415 - where the keyring is used
+    from cardd.system.secrets import is_bus_silent, keyring_of  # noqa: PLC0415 - where the keyring is used
 
     with contextlib.suppress(OSError):
         if surroundings.socket.stat().st_uid != os.geteuid():
             raise Unknowable("service_secrets")
     found = keyring_of()
     if not found.exists:
-        return KEYRING_ABSENT()
+        return KEYRING_BUS_SILENT() if is_bus_silent() else KEYRING_ABSENT()
     if not found.encrypts:
         return KEYRING_PLAINTEXT(keyring=found.name)
     return KEYRING_LOCKED(keyring=found.name) if found.is_locked else KEYRING_OK(keyring=found.name)

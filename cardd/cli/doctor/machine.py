@@ -27,13 +27,13 @@ CLOCK_PLAUSIBLE = ok("clock.plausible", N_("Plausible."))
 CLOCK_PAST = failure(
     "clock.past",
     N_("The clock says {now}, before cardd was installed ({built})."),
-    N_("Set the clock and switch on automatic time: “timedatectl set-ntp true”."),
+    N_("Set the clock and switch on automatic time: “sudo timedatectl set-ntp true”."),
     fix=("timedatectl", "set-ntp", "true"),
 )
 CLOCK_UNSYNCHRONISED = warning(
     "clock.unsynchronised",
     N_("No time service keeps the clock right."),
-    N_("Switch on automatic time: “timedatectl set-ntp true”."),
+    N_("Switch on automatic time: “sudo timedatectl set-ntp true”."),
     is_minor=True,
     fix=("timedatectl", "set-ntp", "true"),
 )

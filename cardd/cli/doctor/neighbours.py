@@ -81,7 +81,10 @@ MIDDLEWARE_FOUND = ok(
 MIDDLEWARE_BROKEN = warning(
     "middleware.broken",
     N_("The official middleware (Cryptolib CPS) is installed in part: {file} is missing."),
-    N_("Install it again, or remove it: cardd does not need it."),
+    N_(
+        "Install its RPM package again (Cryptolib CPS, from ANS); “rpm -qf {link}” names it. Or remove it: cardd does "
+        "not need it."
+    ),
 )
 
 
@@ -90,7 +93,9 @@ def middleware(surroundings: Surroundings) -> Finding:
     links = sorted(surroundings.root.glob(LINKS), key=lambda link: len(link.name))
     is_there = (surroundings.root / MIDDLEWARE).is_file()
     if not is_there:
-        return MIDDLEWARE_BROKEN(file=f"/{MIDDLEWARE}") if links else MIDDLEWARE_NONE()
+        if not links:
+            return MIDDLEWARE_NONE()
+        return MIDDLEWARE_BROKEN(file=f"/{MIDDLEWARE}", link=f"/{links[-1].relative_to(surroundings.root)}")
     version = links[-1].name.partition(".so.")[2] if links else "?"
     return MIDDLEWARE_FOUND(version=version)
 
@@ -101,7 +106,7 @@ MODULES_OK = ok("modules.ok", N_("The configured PKCS#11 modules are there: {mod
 MODULES_MISSING = failure(
     "modules.missing",
     N_("The PKCS#11 module {module} is configured, and is not installed."),
-    N_("Install it, or take it out of drivers.pkcs11.modules; then restart cardd."),
+    N_("Install it, or take it out of drivers.pkcs11.modules; then restart cardd: “sudo systemctl restart cardd”."),
 )
 P11_KIT = ("usr/share/p11-kit/modules", "etc/pkcs11/modules")
 

@@ -30,8 +30,9 @@ NETWORK_CLOSED = failure(
     "network.closed",
     N_("systemd lets the service reach no server, and the configuration names {host}."),
     N_(
-        "As root: “install -D -m 644 /usr/share/doc/cardd/examples/network.conf "
-        "/etc/systemd/system/cardd.service.d/network.conf”, “systemctl daemon-reload”, “systemctl restart cardd”."
+        "One after the other: “sudo install -D -m 644 /usr/share/doc/cardd/examples/network.conf "
+        "/etc/systemd/system/cardd.service.d/network.conf”, “sudo systemctl daemon-reload”, “sudo "
+        "systemctl restart cardd”."
     ),
 )
 
@@ -79,17 +80,23 @@ PROXY_OK = ok("proxy.ok", N_("The network's proxy answers ({proxy})."))
 PROXY_UNREACHABLE = failure(
     "proxy.unreachable",
     N_("The network's proxy does not answer ({proxy}): cardd reaches no other machine."),
-    N_('Check network.proxy in the configuration, then the proxy; without one, set network.proxy = "none".'),
+    N_(
+        'Check network.proxy in the configuration, then the proxy; without one, set network.proxy = "none". After a '
+        "change: “sudo systemctl restart cardd”."
+    ),
 )
 PROXY_INVALID = failure(
     "proxy.invalid",
     N_("The environment names a proxy, and its address cannot be used ({variable}): cardd reaches no other machine."),
-    N_("Correct it: http://host:port, with a number for the port. Then restart cardd."),
+    N_("Correct it: http://host:port, with a number for the port. Then “sudo systemctl restart cardd”."),
 )
 PROXY_UNUSED = warning(
     "proxy.unused",
     N_("This desktop goes through a proxy ({proxy}), and cardd does not."),
-    N_("If other machines are reached through it only, set network.proxy in the configuration, and restart cardd."),
+    N_(
+        "If other machines are reached through it only, set network.proxy in the configuration, then "
+        "“sudo systemctl restart cardd”."
+    ),
     is_minor=True,
 )
 
@@ -144,7 +151,7 @@ PSC_NOT_KEPT = ok(
 PSC_CLOCK = failure(
     "psc.clock",
     N_("Its clock and this workstation's differ by {seconds} s: its answers would be refused."),
-    N_("Set the clock, and turn automatic time on: “timedatectl set-ntp true”."),
+    N_("Set the clock, and turn automatic time on: “sudo timedatectl set-ntp true”."),
     fix=("timedatectl", "set-ntp", "true"),
 )
 PSC_NO_CIBA = warning(
@@ -176,7 +183,10 @@ CHAIN_OK = ok("chain.ok", N_("The card's certificates end at {authority}."))
 CHAIN_INCOMPLETE = failure(
     "chain.incomplete",
     N_("No authority in {file} has issued the card's certificates (issuer: {issuer})."),
-    N_("Put the authorities of the IGC-Santé into that file, as ANS publishes them, and restart cardd."),
+    N_(
+        "Get that issuer's certificate, and those above it up to the root, from ANS, which publishes the authorities "
+        "of the IGC-Santé. Add them to {file} in PEM, then “sudo systemctl restart cardd”."
+    ),
 )
 
 

@@ -43,18 +43,18 @@ SOCKET_OK = ok("pcscd_socket.ok", N_("{path} takes connections."))
 SOCKET_NONE = failure(
     "pcscd_socket.not_socket",
     N_("{path} is no socket: pcscd cannot be reached there."),
-    N_("As root, remove it, then restart the reader service: “systemctl restart pcscd.socket”."),
+    N_("Remove it (“sudo rm {path}”), then restart the reader service: “sudo systemctl restart pcscd.socket”."),
 )
 SOCKET_DEAD = failure(
     "pcscd_socket.dead",
     N_("{path} is left over: nobody listens there."),
-    N_("Restart the reader service: “systemctl restart pcscd.socket”."),
+    N_("Restart the reader service: “sudo systemctl restart pcscd.socket”."),
     fix=("systemctl", "restart", "pcscd.socket"),
 )
 SOCKET_REFUSED = failure(
     "pcscd_socket.refused",
     N_("This user may not use {path}."),
-    N_("Restart the reader service, which sets the rights: “systemctl restart pcscd.socket”."),
+    N_("Restart the reader service, which sets the rights: “sudo systemctl restart pcscd.socket”."),
     fix=("systemctl", "restart", "pcscd.socket"),
 )
 
@@ -91,8 +91,8 @@ PROTOCOL_MISMATCH = failure(
     "protocol.mismatch",
     N_("The PC/SC library speaks protocol {library}, pcscd {service}: they do not understand each other."),
     N_(
-        "Bring both to one version: “apt install --reinstall pcscd libpcsclite1”, then “systemctl restart pcscd”. In a "
-        "Flatpak or another sandbox, use the program that the distribution brings."
+        "Bring both to one version: “sudo apt install --reinstall pcscd libpcsclite1”, then “sudo systemctl "
+        "restart pcscd”. In a Flatpak or another sandbox, use the program that the distribution brings."
     ),
 )
 
@@ -156,23 +156,23 @@ PCSCD_OK = ok("pcscd.ok", N_("pcscd answers; readers: {count}."))
 PCSCD_HANGS = failure(
     "pcscd.hangs",
     N_("pcscd does not answer within {seconds} s."),
-    N_("Unplug the reader, then restart pcscd: “systemctl restart pcscd”."),
+    N_("Unplug the reader, then restart pcscd: “sudo systemctl restart pcscd”."),
 )
 PCSCD_REFUSED = warning(
     "pcscd.refused",
     N_("pcscd lets only users of an open desktop session in."),
-    N_("Run doctor from the desktop, or as root; cardd has a rule of its own."),
+    N_("Run doctor from the desktop, or “sudo cardctl doctor”; cardd has a rule of its own."),
 )
 PCSCD_ABSENT = failure(
     "pcscd.absent",
     N_("pcscd does not run."),
-    N_("Install it (“apt install pcscd”), or start it: “systemctl start pcscd.socket”."),
+    N_("Install it (“sudo apt install pcscd”), or start it: “sudo systemctl start pcscd.socket”."),
     fix=START,
 )
 PCSCD_FAULT = failure(
     "pcscd.fault",
     N_("PC/SC does not work ({why})."),
-    N_("Restart pcscd: “systemctl restart pcscd”. If it comes back, give this code to support."),
+    N_("Restart pcscd: “sudo systemctl restart pcscd”. If it comes back, give this code to support."),
 )
 
 
@@ -199,7 +199,7 @@ POLKIT_MISSING = warning(
     "polkit.rule_missing",
     N_("pcscd asks polkit whom to let in, and cardd's rule is not there: the service may be refused."),
     N_(
-        "As root, put {rule} back into /usr/share/polkit-1/rules.d/: “apt install --reinstall cardd”; where cardd is "
+        "Put {rule} back into /usr/share/polkit-1/rules.d/: “sudo apt install --reinstall cardd”; where cardd is "
         "no package, it stands in systemd/polkit/ of cardd's sources."
     ),
 )
@@ -225,7 +225,7 @@ DRIVER_OK = ok("driver.ok", N_("Drivers for smart card readers: {drivers}."))
 DRIVER_MISSING = failure(
     "driver.missing",
     N_("A smart card reader is plugged in ({device}), and pcscd has no driver for USB readers."),
-    N_("Install it: “apt install libccid”, then restart pcscd: “systemctl restart pcscd”."),
+    N_("Install it: “sudo apt install libccid”, then restart pcscd: “sudo systemctl restart pcscd”."),
 )
 DRIVER_UNSUITED = failure(
     "driver.unsuited",

@@ -91,7 +91,7 @@ LENDING_OFF = warning(
     N_("This session has a PC/SC of its own, and the service takes no readers of remote desktops."),
     N_(
         "If the card is in the machine that you connect from: set “lent_readers = true” under [access], then "
-        "“systemctl restart cardd”."
+        "“sudo systemctl restart cardd”."
     ),
     is_minor=True,
 )
@@ -101,7 +101,7 @@ LENDING_NONE = failure(
     N_(
         "The agent has to know the session's PC/SC: “systemctl --user import-environment PCSCLITE_CSOCK_NAME”, then "
         "“systemctl --user restart cardd-agent”. If it stays so, the service runs with an older configuration: "
-        "“systemctl restart cardd”."
+        "“sudo systemctl restart cardd”."
     ),
     fix=("systemctl", "--user", "restart", "cardd-agent.service"),
 )

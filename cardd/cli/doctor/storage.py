@@ -26,12 +26,19 @@ DISK_OK = ok("disk.ok", N_("Free: {free} MiB."))
 DISK_FULL = failure(
     "disk.full",
     N_("The disk of {path} is full (free: {free} MiB): nothing can be signed without a row in the audit log."),
-    N_("Make room there (“df -h {path}” shows how much there is), then try again; nothing needs a restart."),
+    N_(
+        "Make room: “sudo apt clean” and “sudo journalctl --vacuum-size=200M” delete old packages and old lines of the "
+        "system's journal; “df -h {path}” shows what is free. Do not touch cardd's own files: the audit log is among "
+        "them. Then try again; nothing needs a restart."
+    ),
 )
 DISK_LOW = warning(
     "disk.low",
     N_("The disk of {path} is nearly full (free: {free} MiB)."),
-    N_("Make room before it is full: cardd signs nothing then."),
+    N_(
+        "Make room before it is full, for cardd signs nothing then: “sudo apt clean”, “sudo journalctl "
+        "--vacuum-size=200M”. Do not touch cardd's own files: the audit log is among them."
+    ),
 )
 DISK_READ_ONLY = failure(
     "disk.read_only",
@@ -77,12 +84,12 @@ STATE_OK = ok("state.ok", N_("{path} is the service's alone."))
 STATE_OWNER = failure(
     "state.owner",
     N_("{path} belongs to {owner}, and cardd runs as {user}: it cannot keep anything there."),
-    N_("As root, give it back: “chown -R {user} {path}”, then restart the service: “systemctl restart cardd”."),
+    N_("Give it back: “sudo chown -R {user} {path}”, then restart the service: “sudo systemctl restart cardd”."),
 )
 STATE_OPEN = failure(
     "state.open",
     N_("Others than cardd may change what is in {path} (mode {mode}): cardd refuses to use it."),
-    N_("Take that right away: “chmod go-w {path}”, as root or as the service's user; then restart the service."),
+    N_("Take that right away: “sudo chmod go-w {path}”. Then restart the service: “sudo systemctl restart cardd”."),
     fix=("chmod", "go-w", "{path}"),
 )
 

@@ -50,17 +50,28 @@ def utc_now() -> datetime:
 
 
 def unit_properties() -> Mapping[str, str] | None:
-    """Return what systemd says of the service; None where it is not installed, or there is no systemd."""
+    """Return what systemd says of the service, and, as ``SocketState``, how its socket is.
+
+    None where the service is not installed, or there is no systemd.
+    """
     names = ("LoadState", "ActiveState", "NRestarts", "IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies")
-    command = ["systemctl", "show", "cardd.service", *(f"--property={name}" for name in names)]
+    command = ["systemctl", "show", "cardd.service", "cardd.socket", *(f"--property={name}" for name in names)]
     try:
         told = subprocess.run(  # noqa: S603 - a fixed command
             command, capture_output=True, text=True, timeout=PCSC_LIMIT, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    found = {name: value for name, _, value in (line.partition("=") for line in told.splitlines())}
-    return None if found.get("LoadState", "not-found") == "not-found" else found
+    service, _, listening = told.strip().partition("\n\n")
+    found = _properties(service)
+    if found.get("LoadState", "not-found") == "not-found":
+        return None
+    return {**found, "SocketState": _properties(listening).get("ActiveState", "")}
+
+
+def _properties(told: str) -> dict[str, str]:
+    """Return what ``systemctl show`` says of one unit."""
+    return {name: value for name, _, value in (line.partition("=") for line in told.splitlines())}
 
 
 def kernel_log() -> list[str] | None:
