@@ -133,8 +133,8 @@ class Terminal:
                 self._raw += os.read(self._ours, 65536)
         except OSError:  # nobody is there any more
             return
-        # a page may have a plain space where French has a narrow one
-        self.said = self._raw.decode(errors="replace").replace("\r\n", "\n").replace("\u202f", " ")
+        # a page may have a plain space where French has one that no line breaks at
+        self.said = re.sub("[\u00a0\u202f]", " ", self._raw.decode(errors="replace").replace("\r\n", "\n"))
 
     def begin(self) -> None:
         """Look from now on only at what comes."""

@@ -46,8 +46,8 @@ DOMAINS = {
     "cardd/oidc": "psc",
 }
 NARROW = "\N{NARROW NO-BREAK SPACE}"
-# left with the plain space: PDF files have Helvetica's own encoding, and a pinentry that of its terminal
-AS_TYPED = ("dialogs", "stamp")
+# by domain: PDF files have Helvetica's own encoding; terminals, where a pinentry may run, show the wide one all alike
+SPACES = {"stamp": " ", "dialogs": "\N{NO-BREAK SPACE}"}
 BEFORE_MARK = re.compile("[ \N{NO-BREAK SPACE}](?=[;:!?](?:\\s|$|[)»”]))")  # and not inside a command: "sport = :443"
 PLACE = re.compile(r"\{(\w*)\}")
 
@@ -178,14 +178,14 @@ def places(texts: tuple[str, ...]) -> set[str]:
     return {name for text in texts for name in PLACE.findall(text)}
 
 
-def typeset(catalog: Catalog) -> Catalog:
-    """Return the catalog with the space that French has before ; : ! ? as it is printed: no line breaks there.
+def typeset(catalog: Catalog, space: str) -> Catalog:
+    """Return the catalog with this space before ; : ! ?, where French has one as it is printed: no line breaks there.
 
     Translators type a plain one.
     """
     for message in catalog:
         if message.id and message.string:
-            forms = [BEFORE_MARK.sub(NARROW, form) for form in texts_of(message.string)]
+            forms = [BEFORE_MARK.sub(space, form) for form in texts_of(message.string)]
             message.string = forms[0] if isinstance(message.string, str) else tuple(forms)
     return catalog
 
@@ -201,8 +201,7 @@ def compile_stale() -> list[str]:
 
         part = file.with_suffix(".part")
         with part.open("wb") as stream:
-            catalog = read(file.read_bytes())
-            write_mo(stream, catalog if file.stem in AS_TYPED else typeset(catalog))
+            write_mo(stream, typeset(read(file.read_bytes()), SPACES.get(file.stem, NARROW)))
         part.replace(compiled)
     return []
 

@@ -110,7 +110,7 @@ async def test_the_icon_and_the_menu_follow_card_and_session_and_the_menu_acts(t
             assert await tray.icon() == "cardd-card"
             await logged_in(core)
             await shows(tray, "cardd-open")
-            assert (await tray.labels())[1] == "« LPS__de <b>test</b> » : session ouverte"
+            assert (await tray.labels())[1] == "« LPS__de <b>test</b> »\N{NO-BREAK SPACE}: session ouverte"
             await tray.press("Verrouiller")
             await shows(tray, "cardd-locked")
             core.person.pins = [PIN, "4826", "4826"]

@@ -116,7 +116,7 @@ for line in sys.stdin:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One dialog as the user saw it: ``kind`` is ``pin``, ``confirm`` or ``message``."""
+    """One dialog as the user saw it, all spaces plain: ``kind`` is ``pin``, ``confirm`` or ``message``."""
 
     kind: str
     title: str = ""
@@ -163,7 +163,7 @@ class ScriptedPinentry:
 
     def shown(self) -> list[Shown]:
         """Every dialog so far."""
-        lines = [json.loads(line) for line in self._shown.read_text().splitlines()]
+        lines = [json.loads(line.replace(r"\u00a0", " ")) for line in self._shown.read_text().splitlines()]
         return [Shown(**{**line, "options": tuple(line["options"])}) for line in lines]
 
     def shown_at(self) -> float:

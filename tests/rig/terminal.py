@@ -81,8 +81,8 @@ class Terminal:
 
     @property
     def screen(self) -> str:
-        """Return the screen as words: without escapes and line drawing."""
-        return ESCAPES.sub(" ", self.raw.decode())
+        """Return the screen as words: without escapes and line drawing, all spaces plain."""
+        return ESCAPES.sub(" ", self.raw.decode()).replace("\N{NO-BREAK SPACE}", " ")
 
     @property
     def restored(self) -> bool:
