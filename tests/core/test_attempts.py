@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 
@@ -12,6 +11,7 @@ import pytest
 from cardd.core.attempts import KEYLESS, Attempt, Attempts
 from cardd.errors import AuditSlow, IdempotencyKeyReused, SignatureLost
 from cardd.model import Caller, CallerKind, Message, Peer, Receipt
+from cardd.values import replace
 from tests.rig.memory import ManualClock, MemoryAudit
 
 ME = Caller(CallerKind.PROGRAM, "me", "LPS SIMULATION", "", Peer(1000), seal=b"s" * 32)

@@ -165,8 +165,8 @@ class PortalPage:
         self.tab = tab
 
     def words(self) -> str:
-        """Return what stands on it."""
-        return str(self.tab.run("return document.body?.innerText ?? ''"))
+        """Return what stands on it, all spaces plain."""
+        return str(self.tab.run("return document.body?.innerText ?? ''")).replace("\N{NARROW NO-BREAK SPACE}", " ")
 
     def reads(self, sentence: str) -> str:
         """Return the sentence once it stands on the page."""

@@ -121,5 +121,5 @@ def lending(surroundings: Surroundings) -> Finding:
 
 CHECKS = {
     "remote": Check(N_("The remote desktop's readers"), remote),
-    "lending": Check(N_("Readers that the remote desktop lends"), lending),
+    "lending": Check(N_("Lent readers"), lending),
 }
