@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cardd.formats.certificate import serial_of
 from cardd_simulators.cards.card import PIN_REFERENCE, SimulatedCard
 from tests.rig.simulator import PUK, issue
 from tests.rig.softhsm import PIN
@@ -45,7 +48,7 @@ class WatchedCard(SimulatedCard):
     def serials(self) -> set[str]:
         """Return its certificates' numbers, as the audit log has them."""
         both = (self.issued.signature, self.issued.authentication)
-        return {f"{one.certificate.serial_number:X}" for one in both}
+        return {serial_of(one.certificate.public_bytes(Encoding.DER)) for one in both}
 
     def meet(self, at: Callable[[bytes], bool], happens: Callable[[Go], bytes]) -> Meeting:
         """Let something happen at the next command that is so; what it returns is the card's answer."""
