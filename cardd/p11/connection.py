@@ -62,6 +62,7 @@ class Connection(asyncio.BufferedProtocol):
         self._rests = False
         self._look: asyncio.TimerHandle | None = None
         self._in_order: dict[int, deque[tuple[int, Call, Reader]]] = {}  # by session: what waits behind what runs
+        self._due: deque[tuple[int, Call, Reader]] = deque()  # what waited so, and is next
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -84,6 +85,7 @@ class Connection(asyncio.BufferedProtocol):
         if self.module:
             self.module.end()
         self._in_order.clear()
+        self._due.clear()
         self.presence.leave()
         self._server.left(self)
 
@@ -157,7 +159,7 @@ class Connection(asyncio.BufferedProtocol):
     def _can_answer(self) -> bool:
         if self._transport is None or self._transport.is_closing():
             return False
-        return not self._is_stuck and self._unanswered < UNANSWERED_MAX
+        return not self._is_stuck and (bool(self._due) or self._unanswered < UNANSWERED_MAX)
 
     def _read_or_wait(self) -> None:
         """Read no more while calls wait, or while none can be answered."""
@@ -182,6 +184,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _take_next(self) -> bool:
         try:
+            if self._due:
+                self._unanswered -= 1
+                self._begin_in_order(*self._due.popleft())
+                return True
             request = self._frames.take()
             if request is not None:
                 self._take(request)
@@ -206,11 +212,15 @@ class Connection(asyncio.BufferedProtocol):
             return
         if reader.signature != call.request:
             raise Malformed
+        self._begin_in_order(request.tag, call, reader)
+
+    def _begin_in_order(self, tag: int, call: Call, reader: Reader) -> None:
+        """Raises Malformed."""
         waiting = self._in_order.get(reader.first_ulong()) if call.of is Of.SESSION else None
         if waiting is None:
-            self._begin(request.tag, call, reader)
+            self._begin(tag, call, reader)
         else:
-            waiting.append((request.tag, call, reader))
+            waiting.append((tag, call, reader))
             self._unanswered += 1
 
     def _begin(self, tag: int, call: Call, reader: Reader) -> None:
@@ -241,7 +251,7 @@ class Connection(asyncio.BufferedProtocol):
             self._running.start(self._wait(tag, call, session, answer))
 
     async def _wait(self, tag: int, call: Call, session: int | None, answer: Awaitable[bytes]) -> None:
-        """Give the answer when it is there, and go on with what waits behind it in its session."""
+        """Give the answer when it is there; what waits behind it in its session is next, in this program's turns."""
         is_done = False
         try:
             body = success(call.number, call.answer, await answer)
@@ -256,20 +266,8 @@ class Connection(asyncio.BufferedProtocol):
         if asked := current():
             self._server.observer.ended(asked, OK if is_done else FAILED)
         if session is not None:
-            self._go_on(self._in_order.pop(session, deque()), session)
+            self._due.extend(self._in_order.pop(session, ()))
         self._line_up()
-
-    def _go_on(self, waiting: deque[tuple[int, Call, Reader]], session: int) -> None:
-        """Answer what waited, until a call waits itself: the rest then waits behind that one."""
-        while waiting and session not in self._in_order:
-            self._unanswered -= 1
-            try:
-                self._begin(*waiting.popleft())
-            except Malformed:
-                self.close()
-                return
-        if waiting:
-            self._in_order[session].extend(waiting)
 
     def _answer(self, tag: int, body: bytes) -> None:
         self._write(framed(tag, body))
