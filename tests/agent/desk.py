@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 
 from cardd.agent.dialogs import Dialogs
 from cardd.agent.processes import AgentDesktops
 from cardd.agent.server import SILENT_MAX, AgentServer, RefusedAgent
-from cardd.model import PinInfo, PinQuestion, Question
-from cardd.secret import Secret
+from tests.agent.questions import US, pin_question, typed
 from tests.rig.waiting import eventually
 
-PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
 NO_PINENTRY = "/bin/false"  # the desk has none of its own: whoever answers, it was an agent
 GREETING_TIMEOUT, WITNESS_TIMEOUT = 0.5, 5.0
-US = os.getuid()
 
 
 class Desk:
@@ -60,9 +56,5 @@ class Desk:
         await eventually(lambda: self.agents.waiting(uid) == count)
 
     async def ask(self, uid: int = US) -> bytes:
-        """Ask for a PIN; what was typed."""
-        question = Question("login", uid, {"client": "LPS de test"})
-        with Secret() as pin:
-            await self.dialogs.ask_pin(PinQuestion(question, PIN, "Lecteur A", "cps3", 3), pin)
-            with pin.view() as typed:
-                return bytes(typed)
+        """Ask for a PIN; return what was typed."""
+        return await typed(self.dialogs, pin_question(None, uid=uid))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cardd.agent.texts import SIGNING, Words, confirm_words, deciding, document_pages, notice_words, pin_words
-from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, Right, ShownDocument
+from cardd.model import Choice, PinQuestion, PinRole, Question, Right, ShownDocument
 from cardd.values import replace
+from tests.agent.questions import PIN
 
-PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
 USER = 4242  # whom no system knows
 HOLDER = "CAMILLE SIMULATION (899000000010)"
 PARAMS: dict[str, dict[str, str | int]] = {

@@ -18,7 +18,8 @@ import pytest
 
 from cardd.agent.server import AGENTS_MAX, AgentServer
 from cardd.errors import PinFormat, PromptUnavailable
-from tests.agent.desk import US, Desk
+from tests.agent.desk import Desk
+from tests.agent.questions import US
 from tests.rig import other_user
 from tests.rig.agent import OTHER_AGENT, agent_process, other_users_agent
 from tests.rig.pinentry import ScriptedPinentry

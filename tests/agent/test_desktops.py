@@ -14,7 +14,8 @@ import pytest
 from cardd.errors import PromptUnavailable
 from cardd.system.desktops import KnownDesktops, runs_installed, session_of
 from cardd.system.logind import Desktops
-from tests.agent.desk import US, Desk
+from tests.agent.desk import Desk
+from tests.agent.questions import US
 from tests.rig.agent import agent_process
 from tests.rig.other_user import needs_root, open_to_everybody, run
 from tests.rig.pinentry import ScriptedPinentry

@@ -14,7 +14,8 @@ import pytest
 
 from cardd.agent.pinentry import find_pinentry
 from cardd.errors import PinTimeout
-from tests.agent.desk import US, Desk
+from tests.agent.desk import Desk
+from tests.agent.questions import US
 from tests.rig.agent import agent_process
 from tests.rig.logind import Bus
 from tests.rig.waiting import eventually

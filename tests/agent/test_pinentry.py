@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
-from time import sleep
 
 import pytest
 
 from cardd.agent.dialogs import Dialogs
-from cardd.agent.pinentry import find_pinentry
 from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinFormat, PinTimeout, PromptUnavailable
-from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, ShownDocument
+from cardd.model import Choice, PinQuestion, Question, ShownDocument
 from cardd.secret import Secret
 from cardd.values import replace
-from tests.rig.other_user import needs_root
+from tests.agent.questions import PIN, of_twenty, pin_question, question, typed
 from tests.rig.pinentry import NO_PIN, ScriptedPinentry
-from tests.rig.waiting import eventually
-
-PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
-
-
-def question(topic: str = "login", language: str = "fr", **params: str | int) -> Question:
-    return Question(topic, os.getuid(), {"client": "LPS de test", **params}, language=language)
-
-
-def pin_question(language: str = "fr", *, tries_left: int = 3, problem: str | None = None) -> PinQuestion:
-    return PinQuestion(question(language=language), PIN, "Lecteur A", "cps3", tries_left, problem)
-
-
-async def typed(dialogs: Dialogs, asked: PinQuestion) -> bytes:
-    with Secret() as secret:
-        await dialogs.ask_pin(asked, secret)
-        with secret.view() as view:
-            return bytes(view)
 
 
 @pytest.fixture
@@ -279,8 +258,7 @@ async def test_every_name_of_a_batch_can_be_read_before_agreeing(dialogs: Dialog
 async def test_the_rest_of_a_batch_can_be_read_before_a_pin_that_is_the_consent(
     dialogs: Dialogs, pinentry: ScriptedPinentry
 ) -> None:
-    documents = tuple(ShownDocument(f"ordonnance-{number:02}-du-cabinet.pdf", "pades") for number in range(20))
-    asked = replace(question("sign_batch", batch="Lot", count=20), documents=documents)
+    asked = of_twenty("fr")
     pinentry.answer("cancel")
     with pytest.raises(PinCancelled):
         await typed(dialogs, replace(pin_question(), question=asked))
@@ -306,249 +284,3 @@ async def test_letters_that_look_like_others_are_told(dialogs: Dialogs, pinentry
     await dialogs.confirm(replace(question("sign", "en", document="x", digest="00"), documents=documents))
     [shown] = pinentry.shown()
     assert "Careful: a name has letters of another alphabet" in shown.description
-
-
-@pytest.mark.parametrize(("answer", "choice"), [("cancel", Choice.NO), ("yes", Choice.YES)])
-async def test_a_yes_that_comes_before_the_question_can_be_read_is_not_taken(
-    tmp_path: Path, answer: str, choice: Choice
-) -> None:
-    pinentry = ScriptedPinentry(tmp_path)
-    pinentry.answer("haste", answer)
-    assert await Dialogs(program=str(pinentry.path)).confirm(question("certificates")) is choice
-    assert len(pinentry.shown()) == 2
-
-
-async def test_a_no_that_comes_before_the_question_can_be_seen_refuses_nothing(tmp_path: Path) -> None:
-    """Space and Enter, typed for another window, press Cancel where that has the focus."""
-    pinentry = ScriptedPinentry(tmp_path)
-    pinentry.answer("hasty-cancel", "yes")
-    assert await Dialogs(program=str(pinentry.path)).confirm(question("certificates")) is Choice.YES
-    pinentry.answer("hasty-cancel")
-    assert await typed(Dialogs(program=str(pinentry.path)), pin_question()) == b"1234"
-    assert len(pinentry.shown()) == 4
-
-
-async def test_a_key_that_is_held_down_refuses_nothing(tmp_path: Path) -> None:
-    dialogs, pinentry = a_little_armed(tmp_path)
-    asked = asyncio.ensure_future(dialogs.confirm(question("certificates")))
-    pinentry.answer(confirm="hasty-cancel")
-    await asyncio.sleep(0.5)
-    pinentry.answer(confirm="yes")
-    assert await asked is Choice.YES
-
-
-def told_why(pinentry: ScriptedPinentry) -> list[str]:
-    return [shown.error for shown in pinentry.shown()]
-
-
-def a_little_armed(directory: Path) -> tuple[Dialogs, ScriptedPinentry]:
-    pinentry = ScriptedPinentry(directory, pin="7319", reads=0.3)
-    return Dialogs(program=str(pinentry.path), armed_after=0.2), pinentry
-
-
-EARLY_PIN = (
-    "Saisi pendant que cette fenêtre s'ouvrait, peut-être pour une autre : rien n'a été envoyé. "
-    "Saisissez-le de nouveau."
-)
-EARLY_YES = (
-    "Répondu pendant que cette fenêtre s'ouvrait, peut-être pour une autre : rien n'a été fait. Répondez de nouveau."
-)
-
-
-async def test_a_yes_that_was_not_taken_is_asked_for_again_with_the_reason(tmp_path: Path) -> None:
-    dialogs, pinentry = a_little_armed(tmp_path)
-    pinentry.answer("haste", "yes")
-    assert await dialogs.confirm(question("certificates")) is Choice.YES
-    first, again = (shown.description for shown in pinentry.shown())
-    assert again == f"{EARLY_YES}\n\n{first}"
-
-
-async def test_the_reason_takes_nothing_of_what_is_asked_away(tmp_path: Path) -> None:
-    dialogs, pinentry = a_little_armed(tmp_path)
-    pinentry.answer("haste", "yes")
-    named = dict.fromkeys(("client", "batch", "holder", "patient"), "L" * 300)
-    documents = (ShownDocument("a" * 190, "pades"), ShownDocument("b" * 300, "pades"))
-    asked = replace(question("sign_batch", count=2, times=2, unseen="", **named), documents=documents)
-    await dialogs.confirm(asked)
-    first, again = pinentry.shown()
-    assert again.description == first.description
-    assert again.error == EARLY_YES
-
-
-async def test_digits_that_were_typed_for_another_window_are_no_pin(tmp_path: Path) -> None:
-    pinentry = ScriptedPinentry(tmp_path, pin="7319")
-    pinentry.answer("early:9999")
-    assert await typed(Dialogs(program=str(pinentry.path)), pin_question()) == b"7319"
-    assert told_why(pinentry) == ["", EARLY_PIN]
-
-
-@pytest.mark.parametrize(
-    ("role", "early"), [(PinRole.NEW, "9999"), (PinRole.REPEATED, ""), (PinRole.PUK, "hunter2, and Enter")]
-)
-async def test_so_is_it_for_every_code_and_whatever_was_typed(tmp_path: Path, role: PinRole, early: str) -> None:
-    dialogs, pinentry = a_little_armed(tmp_path)
-    pinentry.answer("pin:12", f"early:{early}")
-    assert await typed(dialogs, replace(pin_question(), role=role)) == b"7319"
-    assert told_why(pinentry) == ["", "De 4 à 8 chiffres. Rien n'a été envoyé à la carte.", EARLY_PIN]
-
-
-@pytest.mark.parametrize(("then", "error"), [("cancel", PinCancelled), ("timeout", PinTimeout)])
-async def test_who_gives_up_after_such_an_entry_has_not_mistyped(
-    tmp_path: Path, then: str, error: type[CarddError]
-) -> None:
-    dialogs, pinentry = a_little_armed(tmp_path)
-    pinentry.answer("early:12", then)
-    with Secret() as secret:
-        with pytest.raises(error):
-            await dialogs.ask_pin(pin_question(), secret)
-        assert not secret
-
-
-def stop_for(seconds: float) -> None:
-    """Do nothing else, as where the system stops this process, or gives it no time."""
-    sleep(seconds)
-
-
-async def test_an_answer_that_waited_while_this_process_could_not_look_came_early_all_the_same(tmp_path: Path) -> None:
-    pinentry = ScriptedPinentry(tmp_path, reads=0.2)
-    pinentry.answer("pin:9999", "timeout")
-    asked = asyncio.ensure_future(typed(Dialogs(program=str(pinentry.path), armed_after=0.4), pin_question()))
-    await eventually(lambda: bool(pinentry.shown()))
-    stop_for(0.6)
-    with pytest.raises(PinTimeout):
-        await asked
-    assert told_why(pinentry) == ["", EARLY_PIN]
-
-
-async def test_a_program_that_always_types_at_once_is_not_asked_for_ever(tmp_path: Path) -> None:
-    dialogs, pinentry = a_little_armed(tmp_path)
-    pinentry.answer(*["early:7319"] * 1000)
-    with Secret() as secret:
-        with pytest.raises(PinCancelled):
-            await dialogs.ask_pin(pin_question(), secret)
-        assert not secret
-    assert len(pinentry.shown()) <= 10
-
-
-# --- what each flavor of pinentry can show
-
-
-@needs_root
-def test_a_pinentry_that_cuts_what_it_shows_is_passed_over(tmp_path: Path) -> None:
-    """FLTK's cuts lines off above and below, and puts a long dialog's buttons beside the screen."""
-    for name in ("pinentry-fltk", "pinentry-qt"):
-        (tmp_path / name).write_text("#!/bin/sh\n")
-        (tmp_path / name).chmod(0o755)
-    (tmp_path / "pinentry").symlink_to("pinentry-fltk")  # as update-alternatives leaves it
-    desktop = {"PATH": str(tmp_path), "DISPLAY": ":0"}
-    assert find_pinentry(None, desktop) == str(tmp_path / "pinentry-qt")
-    (tmp_path / "pinentry-qt").unlink()
-    assert find_pinentry(None, desktop) is None
-    assert find_pinentry(str(tmp_path / "pinentry"), desktop) == str(tmp_path / "pinentry")  # whoever names it knows
-
-
-def of_flavor(directory: Path, flavor: str) -> tuple[Dialogs, ScriptedPinentry]:
-    pinentry = ScriptedPinentry(directory, pin="7319", flavor=flavor, reads=0)
-    return Dialogs(program=str(pinentry.path), timeout=20, armed_after=0), pinentry
-
-
-def of_twenty(language: str = "en") -> Question:
-    documents = tuple(ShownDocument(f"ordonnance-{number:02}-du-cabinet.pdf", "pades") for number in range(20))
-    return replace(question("sign_batch", language, batch="Lot", count=20), documents=documents)
-
-
-async def test_where_no_third_button_is_shown_the_documents_come_first(tmp_path: Path) -> None:
-    dialogs, pinentry = of_flavor(tmp_path, "gnome3")
-    assert await dialogs.confirm(of_twenty()) is Choice.YES
-    *pages, asked = pinentry.shown()
-    assert [(shown.ok, shown.not_ok, shown.cancel) for shown in pages] == [("Continue", "", "Refuse")] * len(pages)
-    assert "ordonnance-19-du-cabinet.pdf" in pages[-1].description
-    assert (asked.ok, asked.not_ok, asked.cancel) == ("Accept", "", "Refuse")
-
-
-async def test_who_refuses_on_a_page_is_asked_no_more(tmp_path: Path) -> None:
-    dialogs, pinentry = of_flavor(tmp_path, "gnome3")
-    pinentry.answer("cancel")
-    assert await dialogs.confirm(of_twenty()) is Choice.NO
-    assert len(pinentry.shown()) == 1
-
-
-@pytest.mark.parametrize(
-    ("answers", "choice"),
-    [(["yes"], Choice.YES), (["cancel", "yes"], Choice.ANOTHER), (["cancel", "cancel"], Choice.NO)],
-)
-async def test_another_one_is_a_dialog_of_its_own_there(tmp_path: Path, answers: list[str], choice: Choice) -> None:
-    dialogs, pinentry = of_flavor(tmp_path, "gnome3")
-    pinentry.answer(*answers)
-    asked = replace(question("card", "en", card="cps3", reader="Lecteur A"), third=Choice.ANOTHER)
-    assert await dialogs.confirm(asked) is choice
-    labels = [(shown.ok, shown.cancel) for shown in pinentry.shown()]
-    assert labels == [("Use this one", "Not this one"), ("Show another", "Cancel")][: len(answers)]
-
-
-@pytest.mark.parametrize(
-    ("answers", "choice"),
-    [(["yes", "yes"], Choice.ALWAYS), (["yes", "cancel"], Choice.YES), (["cancel"], Choice.NO)],
-)
-async def test_how_long_is_asked_in_a_dialog_of_its_own_there(
-    tmp_path: Path, answers: list[str], choice: Choice
-) -> None:
-    dialogs, pinentry = of_flavor(tmp_path, "gnome3")
-    pinentry.answer(*answers)
-    asked = replace(question("origin", "en", origin="https://dmp.example"), third=Choice.ALWAYS)
-    assert await dialogs.confirm(asked) is choice
-    labels = [(shown.ok, shown.cancel) for shown in pinentry.shown()]
-    assert labels == [("Accept", "Refuse"), ("Accept and remember", "Only this once")][: len(answers)]
-
-
-async def test_what_is_just_for_comfort_is_not_offered_there(tmp_path: Path) -> None:
-    dialogs, pinentry = of_flavor(tmp_path, "gnome3")
-    pinentry.answer("cancel")
-    asked = replace(question("origin", "en", origin="https://dmp.example"), third=Choice.AGAIN)
-    assert await dialogs.confirm(asked) is Choice.NO
-    assert [shown.not_ok for shown in pinentry.shown()] == [""]
-
-
-@pytest.mark.parametrize(
-    ("third", "answers", "choice", "begins_with"),
-    [
-        (None, ["no"], Choice.YES, ["Refuse"]),
-        (None, ["yes"], Choice.NO, ["Refuse"]),
-        (None, ["cancel"], Choice.NO, ["Refuse"]),
-        (Choice.ALWAYS, ["yes"], Choice.NO, ["Refuse"]),
-        (Choice.ALWAYS, ["cancel"], Choice.NO, ["Refuse"]),
-        (Choice.ALWAYS, ["no", "yes"], Choice.YES, ["Refuse", "Only this once"]),
-        (Choice.ALWAYS, ["no", "no"], Choice.ALWAYS, ["Refuse", "Only this once"]),
-        (Choice.ALWAYS, ["no", "cancel"], Choice.NO, ["Refuse", "Only this once"]),
-        (Choice.ANOTHER, ["yes"], Choice.ANOTHER, ["Show another"]),
-        (Choice.ANOTHER, ["no"], Choice.YES, ["Show another"]),
-        (Choice.ANOTHER, ["cancel"], Choice.NO, ["Show another"]),
-        (Choice.AGAIN, ["yes"], Choice.YES, ["Hide"]),
-    ],
-)
-async def test_enter_on_a_button_that_is_in_focus_agrees_to_nothing(
-    tmp_path: Path, third: Choice | None, answers: list[str], choice: Choice, begins_with: list[str]
-) -> None:
-    dialogs, pinentry = of_flavor(tmp_path, "curses")
-    pinentry.answer(*answers)
-    asked = replace(question("origin", "en", origin="https://dmp.example"), third=third)
-    assert await dialogs.confirm(asked) is choice
-    assert [shown.ok for shown in pinentry.shown()] == begins_with
-
-
-async def test_the_flavor_that_gnome3_falls_back_to_without_a_desktop_is_known(tmp_path: Path) -> None:
-    dialogs, pinentry = of_flavor(tmp_path, "gnome3:curses")
-    pinentry.answer("cancel")
-    await dialogs.confirm(question())
-    assert pinentry.shown()[0].ok == "Refuser"
-
-
-async def test_there_the_documents_can_be_read_and_then_agreed_to(tmp_path: Path) -> None:
-    dialogs, pinentry = of_flavor(tmp_path, "curses")
-    pinentry.answer("yes", "no", "no")  # see all, decide, accept
-    assert await dialogs.confirm(of_twenty()) is Choice.YES
-    assert [(shown.ok, shown.not_ok, shown.cancel) for shown in pinentry.shown()] == [
-        ("See all", "Accept", "Refuse"),
-        ("Continue", "Decide", "Refuse"),
-        ("See all", "Accept", "Refuse"),
-    ]

@@ -13,7 +13,8 @@ import pytest
 
 from cardd.errors import CarddError, PromptUnavailable
 from cardd.model import Choice, Question
-from tests.agent.desk import US, Desk
+from tests.agent.desk import Desk
+from tests.agent.questions import US
 from tests.rig.agent import agent_process, children
 from tests.rig.pinentry import NO_PIN, ScriptedPinentry
 from tests.rig.waiting import eventually

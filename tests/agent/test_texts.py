@@ -12,7 +12,8 @@ from cardd.agent.texts import BUTTONS, RUN_MAX, Words, confirm_words, keyed_word
 from cardd.i18n import LANGUAGES
 from cardd.model import Choice, PinQuestion, PinRole, Question
 from cardd.values import replace
-from tests.agent.dialogs import PARAMS, PIN, every_dialog, question
+from tests.agent.dialogs import PARAMS, every_dialog, question
+from tests.agent.questions import PIN
 
 EMPTY = re.compile(r"«\s*»|“\s*”|''|\"\"|\(\s*\)|[{}]|None")
 

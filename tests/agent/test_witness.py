@@ -17,7 +17,8 @@ from cardd.errors import BrowserUnseen
 from cardd.model import Executable, Peer
 from cardd.system.browsers import BrowserWatch
 from cardd.system.peer import peer_of
-from tests.agent.desk import US, Desk
+from tests.agent.desk import Desk
+from tests.agent.questions import US
 from tests.rig import other_user
 from tests.rig.agent import agent_process, other_users_agent
 

@@ -17,7 +17,8 @@ from cardd.cli.doctor import CHECKS, MODULES, outcomes
 from cardd.cli.doctor.check import Check, Finding, Level, failure, ok, warning
 from cardd.cli.doctor.examining import cause, examine
 from cardd.cli.doctor.surroundings import Surroundings
-from tests.cli.breakages import NEWER, listening
+from tests.cli.breakages.making import listening
+from tests.cli.breakages.readers import NEWER
 from tests.cli.doctor import configured
 from tests.cli.station import User
 from tests.rig.here import use_socket

@@ -17,7 +17,7 @@ from cardd.config import Config, Support
 from tests.api.ecps import Place, workbench_at
 from tests.api.test_ecps_check import NoKeyring, started
 from tests.api.workbench import Workbench
-from tests.cli.breakages import child
+from tests.cli.breakages.making import child
 from tests.cli.doctor import code, configured, result
 from tests.cli.station import User
 from tests.rig.oidc.fake import CLIENT, FakeProvider

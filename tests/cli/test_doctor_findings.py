@@ -24,7 +24,9 @@ from cardd.values import replace
 from cardd_simulators.cards.interface import PoweredCard
 from tests.api.test_ecps_check import started
 from tests.api.workbench import Workbench
-from tests.cli.breakages import OUTSIDE, agent, as_installed, orphan, plug_in, small_disk, with_files
+from tests.cli.breakages.making import agent, as_installed, orphan, small_disk, with_files
+from tests.cli.breakages.network import OUTSIDE
+from tests.cli.breakages.readers import plug_in
 from tests.cli.doctor import code, configured, result
 from tests.cli.practice import Practice, practising
 from tests.cli.test_doctor_service import EXAMINE, IMPORTS

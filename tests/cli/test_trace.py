@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cardd_simulators.cards.card import SimulatedCard
-from tests.cli.breakages import small_disk
+from tests.cli.breakages.making import small_disk
 from tests.cli.station import Station, User
 from tests.rig.lps import UnixConnection
 from tests.rig.simulator import PIN, inserted

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cli.breakages import AVC, DENIED
+from tests.cli.breakages.machine import AVC, DENIED
 from tests.rig.booted import ENVIRONMENT, PYTHON, Machine, booted, needs_boot
 from tests.rig.waiting import eventually_here
 
