@@ -57,9 +57,9 @@ async def test_a_no_that_comes_before_the_question_can_be_seen_refuses_nothing(t
 
 async def test_a_key_that_is_held_down_refuses_nothing(tmp_path: Path) -> None:
     dialogs, pinentry = a_little_armed(tmp_path)
-    asked = asyncio.ensure_future(dialogs.confirm(question("certificates")))
     pinentry.answer(confirm="hasty-cancel")
-    await asyncio.sleep(0.5)
+    asked = asyncio.ensure_future(dialogs.confirm(question("certificates")))
+    await eventually(lambda: len(pinentry.shown()) == 2)
     pinentry.answer(confirm="yes")
     assert await asked is Choice.YES
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from cardd.config import Config, Prompt, Web
+from cardd.core.events import Subscription
 from cardd.errors import ConsentTimeout
-from cardd.model import Choice
+from cardd.model import CallerKey, Choice
 from tests.api.test_events import stream
 from tests.api.test_hanging_up import DOCUMENT, open_dialog, sent, signature
 from tests.api.workbench import PAGE, PAGE_WITH_PORT, PIN, SOFTWARE, Got, Workbench
@@ -21,6 +23,18 @@ Start = Callable[[Workbench], Awaitable[Workbench]]
 
 async def sign(api: Workbench, path: str, token: str) -> Got:
     return await api.call("POST", f"{path}/signatures", DOCUMENT, bearer=token)
+
+
+def heard(api: Workbench) -> Subscription:
+    """What the callers of this user are told of their dialogs."""
+    return api.events.subscribe(CallerKey(os.getuid(), "who looks on"), whole_user=True)
+
+
+async def in_line(told: Subscription, questions: int) -> None:
+    """Return once so many more questions are told which place they have behind others."""
+    for _ in range(questions):
+        while (event := await told.next()) is not None and event.type != "prompt.waiting":
+            pass
 
 
 async def asked_by(api: Workbench, name: str) -> Got:
@@ -139,16 +153,16 @@ async def test_a_login_goes_before_what_else_waits(api: Workbench) -> None:
     path, token = await api.logged_in()
     other = await api.pair(name="Autre")
     api.person.attentive.clear()
-    api.person.pins = [PIN]
+    api.person.pins, told = [PIN], heard(api)
     async with asyncio.TaskGroup() as calls:
         calls.create_task(sign(api, path, token))
         await eventually(lambda: api.person.open == ["sign"])
         cards = f"/v1/cards/{api.readers.cards()[0].id}/certificates"
         calls.create_task(api.call("GET", cards, headers={"Origin": PAGE}))
         calls.create_task(api.call("GET", cards, headers={"Origin": PAGE_WITH_PORT}))
-        await asyncio.sleep(0.05)
+        await in_line(told, 2)
         login = calls.create_task(api.call("POST", "/v1/sessions", {"method": "cpx"}, bearer=other))
-        await asyncio.sleep(0.05)
+        await in_line(told, 1)
         asked = len(api.person.pin_questions)
         while "login" not in api.person.open:
             api.person.attentive.set()
@@ -163,14 +177,13 @@ async def test_a_login_goes_before_what_else_waits(api: Workbench) -> None:
 async def test_a_caller_with_many_questions_lets_the_others_in_between(api: Workbench) -> None:
     path, token = await api.logged_in()
     api.person.attentive.clear()
-    cards = f"/v1/cards/{api.readers.cards()[0].id}/certificates"
+    cards, told = f"/v1/cards/{api.readers.cards()[0].id}/certificates", heard(api)
     async with asyncio.TaskGroup() as calls:
         for _ in range(4):
             calls.create_task(sign(api, path, token))
-        await eventually(lambda: api.person.open == ["sign"])
-        await asyncio.sleep(0.05)
+        await in_line(told, 3)
         calls.create_task(api.call("GET", cards, headers={"Origin": PAGE}))
-        await asyncio.sleep(0.05)
+        await in_line(told, 1)
         api.person.attentive.set()
     assert api.person.topics()[1:] in (
         ["sign", "sign", "certificates", "sign", "sign"],  # its second one had its place before the page came
@@ -181,9 +194,9 @@ async def test_a_caller_with_many_questions_lets_the_others_in_between(api: Work
 async def test_one_dialog_at_a_time_for_one_person(api: Workbench) -> None:
     path, token = await api.logged_in()
     api.person.attentive.clear()
+    told = heard(api)
     calls = [asyncio.ensure_future(sign(api, path, token)) for _ in range(3)]
-    await eventually(lambda: bool(api.person.open))
-    await asyncio.sleep(0.05)
+    await in_line(told, 2)
     assert api.person.open == ["sign"]
     api.person.attentive.set()
     assert [(await one).status for one in calls] == [200] * 3
@@ -192,9 +205,9 @@ async def test_one_dialog_at_a_time_for_one_person(api: Workbench) -> None:
 async def test_who_has_eight_questions_in_the_line_is_told_so(api: Workbench) -> None:
     path, token = await api.logged_in()
     api.person.attentive.clear()
+    told = heard(api)
     calls = [asyncio.ensure_future(sign(api, path, token)) for _ in range(9)]
-    await eventually(lambda: bool(api.person.open))
-    await asyncio.sleep(0.1)
+    await in_line(told, 8)
     got = await sign(api, path, token)
     assert got.code == "prompt.busy"
     assert got.text("detail").startswith("8 ")
@@ -221,18 +234,19 @@ async def test_who_waits_is_told_how_many_dialogs_come_before(api: Workbench) ->
 async def test_who_leaves_the_line_holds_nobody_up(api: Workbench) -> None:
     path, token = await api.logged_in()
     api.person.attentive.clear()
+    told = heard(api)
     signing = asyncio.ensure_future(sign(api, path, token))
     await eventually(lambda: api.person.open == ["sign"])
     _, writer = await asyncio.open_connection("127.0.0.1", api.port)
     writer.write(sent(api, "POST", f"{path}/signatures", DOCUMENT, Authorization=f"Bearer {token}"))
-    pairing = asyncio.ensure_future(api.call("POST", "/v1/clients", SOFTWARE))
-    await asyncio.sleep(0.05)
+    await in_line(told, 1)
+    behind = asyncio.ensure_future(sign(api, path, token))
+    await in_line(told, 1)
     writer.close()
-    await asyncio.sleep(0.05)
+    await in_line(told, 1)  # who comes next now
     api.person.attentive.set()
-    assert (await signing).status == 200
-    assert (await pairing).status == 201
-    assert api.person.topics().count("sign") == 1
+    assert [(await one).status for one in (signing, behind)] == [200, 200]
+    assert api.person.topics().count("sign") == 2
 
 
 # --- the language

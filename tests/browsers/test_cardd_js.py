@@ -222,7 +222,7 @@ def test_a_page_knows_of_a_card_that_is_pulled_and_of_a_daemon_that_comes_back_a
     window.cardd = new Cardd({bases: [arguments[0]]});
     window.told = [];
     for (const type of ["hello", "card.removed", "session.closed", "disconnected"])
-      cardd.addEventListener(type, ({detail}) => window.told.push([type, detail?.code ?? "", Date.now()]));
+      cardd.addEventListener(type, ({detail}) => window.told.push([type, detail?.code ?? ""]));
     cardd.listen();
     window.session = await cardd.login();
     """
@@ -233,10 +233,8 @@ def test_a_page_knows_of_a_card_that_is_pulled_and_of_a_daemon_that_comes_back_a
             with own.card(simulated_card()):
                 tab.run(begin, own.daemon.url)
                 assert [shown.kind for shown in own.pinentry.shown()] == ["confirm", "pin"]  # let in once, for both
-            at, _ = program.wait("card.removed")
+            program.wait("card.removed")
         eventually_here(lambda: {"card.removed", "session.closed"} <= set(tab.run(told)))
-        [seen] = [when for kind, _, when in tab.run("return window.told") if kind == "card.removed"]
-        assert seen / 1000 - (at - time.monotonic() + time.time()) < 0.1  # no later than a program, by much
 
         restart(own.daemon)
         eventually_here(lambda: tab.run(told)[-1] == "disconnected page.consent_needed")  # it was let in for once
@@ -264,6 +262,11 @@ STRANGE = (
     b'{"name":"cardd","version":2}',
     b'{"name":"x","version":"9"}',
 )
+COUNTING = """
+const real = setInterval;
+window.limits = 0;
+window.setInterval = (act, time) => real(() => { window.limits++; act(); }, time / 3);
+"""
 FIND_EACH = """
 const {Cardd} = await import(location.origin + "/cardd.js");
 const find = async base => (await new Cardd({bases: [base], language: "en"}).find()).state;
@@ -292,10 +295,9 @@ def test_a_page_waits_some_seconds_for_what_is_silent_and_takes_no_other_program
     with serving(Stranger) as strange, serving(Silent) as silent, serving(HalfSilent) as half:
         ports = [f"{strange}/{number}" for number in range(len(STRANGE))] + [str(silent), str(half)]
         with page(browser, portal, "evil.test") as tab:
-            tab.run("const real = setInterval; window.setInterval = (act, time) => real(act, time / 3)")
-            began = time.monotonic()
+            tab.run(COUNTING)
             found = tab.run(FIND_EACH, json.dumps([f"http://127.0.0.1:{port}" for port in ports]))
-            assert time.monotonic() - began < 5  # of the page's clock, 15
+            assert tab.run("return window.limits") <= 3 * len(ports)  # of five seconds each, of the page's clock
     assert found == ["absent"] * len(STRANGE) + ["silent"] * 2
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from cardd.cli.doctor import CHECKS
 from cardd.cli.doctor.check import Level
-from cardd.cli.doctor.examining import examine
+from cardd.cli.doctor.examining import PATIENT, examine
 from cardd.values import replace
 from tests.cli.breakages import BREAKAGES, broken
 from tests.cli.practice import Practice, first, practising
@@ -39,7 +39,7 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
 
 
 async def test_where_all_is_well_everything_is_green(practice: Practice, tmp_path: Path) -> None:
-    results = await examine(CHECKS, CHECKS, practice.surroundings(tmp_path))
+    results = await examine(CHECKS, CHECKS, practice.surroundings(tmp_path), PATIENT)
     wrong = [(one.code, one.sentence("en")) for one in results if one.level not in (Level.OK, Level.SKIPPED)]
     assert wrong == []
     assert {one.code for one in results if one.level is Level.OK} == GREEN

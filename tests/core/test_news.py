@@ -81,7 +81,7 @@ async def test_a_card_is_told_to_whom_the_readers_belong_and_a_patients_card_to_
     world.core.reader.remove()
     world.core.readers.card_inserted("Lecteur de test", bytes.fromhex("3B751300004309EA9000"))
     assert await world.desktops.take() == []
-    world.core.reader.remove()
+    world.core.readers.card_removed("Lecteur de test")
     world.core.reader.insert(world.core.card)
     assert await world.desktops.take_all() == [(1000, "card_in", {"card": "CPS3", "reader": "Lecteur de test"})]
 

@@ -133,7 +133,7 @@ def test_the_dialog_of_a_program_that_hung_up_leaves_the_desktop_to_the_next_one
             wait_until(lambda: len(workstation.pinentry.shown()) == 2)
         began = monotonic()
         sign(workstation, workstation.log_in(lps))
-        assert monotonic() - began < 5  # 21 s before, and as long as a dialog stays
+        assert monotonic() - began < 15  # a dialog stays for 20 s
 
 
 def test_a_second_agent_is_refused_told_to_the_user_and_recorded(workstation: Workstation) -> None:

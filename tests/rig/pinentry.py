@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
 from dataclasses import dataclass
@@ -159,7 +160,10 @@ class ScriptedPinentry:
         """Answer the next dialogs so, in this order; ``confirm`` changes the usual answer to questions."""
         self._confirm = confirm or self._confirm
         orders = {"queue": list(answers), "pin": self._pin, "confirm": self._confirm}
-        (self._directory / "answers").write_text(json.dumps(orders))
+        with (self._directory / "answers").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # who reads meanwhile must not find half of them
+            file.truncate(0)
+            json.dump(orders, file)
 
     def shown(self) -> list[Shown]:
         """Every dialog so far."""

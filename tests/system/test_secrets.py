@@ -66,13 +66,15 @@ Asking.__module__ = Keyring.__module__
 keyring.get_keyring = Asking
 
 async def main():
-    store, began = secrets.OsSecrets(patience=0.2), time.monotonic()
+    store, took = secrets.OsSecrets(patience=0.2), []
     for _ in range(3):
+        began = time.monotonic()
         try:
             await store.get("csa")
         except SecretStoreUnavailable as error:
             print(error.code)
-    print(time.monotonic() - began < 0.5)  # the first alone had to be waited for
+        took.append(time.monotonic() - began)
+    print(took[0] > sum(took[1:]))  # the first alone had to be waited for
     answered.set()
     found = None
     while found is None:  # the library gives the thread back a moment later

@@ -63,10 +63,8 @@ async def test_a_hanging_job_times_out_and_so_do_others_until_it_ends(worker: Wo
         await worker.run(lambda: release.wait(10), timeout=0.05)
     assert caught.value.params == {"seconds": 0}
     assert worker.is_occupied
-    begun = time.monotonic()
     with pytest.raises(CardTimeout):
-        await worker.run(lambda: None, timeout=5)
-    assert time.monotonic() - begun < 0.05
+        await worker.run(lambda: None, timeout=3600)  # which is not waited for
     release.set()
     assert await when_free(lambda: worker.run(lambda: "well again", timeout=5)) == "well again"
 
