@@ -69,8 +69,8 @@ HINTS = {
     "signature.lost": N_("Sign again if you want it twice; see “cardctl audit tail”."),
     "card.ambiguous": N_("Choose one with --card: {cards} (“cardctl cards” tells their readers)."),
     "upstream.unknown": N_(
-        "Add [upstreams.{name}] with its url to cardd's configuration and restart cardd, or take one that is there: "
-        "{known}."
+        "Add [upstreams.{name}] with its url to cardd's configuration, then “sudo systemctl restart cardd”; or take "
+        "one that is there: {known}."
     ),
     "card.unknown": N_("See the inserted cards with “cardctl cards”."),
 }

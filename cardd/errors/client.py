@@ -192,7 +192,7 @@ class SupportNotEnrolled(SupportCodeError):
     status = 409
     title = N_("Workstation not enrolled")
     detail = N_("Support codes are demanded here, and this workstation has none.")
-    remedy = N_("As an administrator: “cardctl support enrol”.")
+    remedy = N_("As an administrator: “sudo cardctl support enrol”.")
 
 
 class SupportCodesOff(SupportCodeError):
@@ -202,7 +202,7 @@ class SupportCodesOff(SupportCodeError):
     status = 409
     title = N_("Support codes are off")
     detail = N_("The configuration demands no support codes on this workstation.")
-    remedy = N_("Set totp = true in the section [support], and restart the service.")
+    remedy = N_("Set totp = true in the section [support], then restart the service: “sudo systemctl restart cardd”.")
 
 
 class SupportSecretFixed(SupportCodeError):
@@ -212,7 +212,10 @@ class SupportSecretFixed(SupportCodeError):
     status = 409
     title = N_("Secret kept by systemd")
     detail = N_("The secret of the support codes is a credential of systemd, which the service cannot change.")
-    remedy = N_("Replace or remove the credential in the service's unit, then restart the service.")
+    remedy = N_(
+        "Replace or remove the credential in the service's unit, then “sudo systemctl daemon-reload” and "
+        "“sudo systemctl restart cardd”."
+    )
 
 
 class SupportSecretUnreadable(SupportCodeError):
@@ -222,7 +225,7 @@ class SupportSecretUnreadable(SupportCodeError):
     status = 503
     title = N_("Support secret unreadable")
     detail = N_("The secret of the support codes is no base32 text of at least 112 bits.")
-    remedy = N_("Make the credential again: “cardctl support enrol --credential FILE”.")
+    remedy = N_("Make the credential again: “sudo cardctl support enrol --credential FILE”.")
 
 
 class SupportAdministratorOnly(SupportCodeError):

@@ -88,8 +88,9 @@ class PscBlocked(PscUnavailable):
         "This machine forbids cardd to reach {host}: its systemd unit allows this machine only (IPAddressDeny)."
     )
     remedy = N_(
-        "As root, copy network.conf, which cardd brings in systemd/, to /etc/systemd/system/cardd.service.d/, then run "
-        "“sudo systemctl daemon-reload” and “sudo systemctl restart cardd”."
+        "One after the other: “sudo install -D -m 644 /usr/share/doc/cardd/examples/network.conf "
+        "/etc/systemd/system/cardd.service.d/network.conf”, “sudo systemctl daemon-reload”, “sudo "
+        "systemctl restart cardd”."
     )
 
 
@@ -201,8 +202,8 @@ class PscSecretWrong(PscClientRefused):
 
     detail = N_("Pro Santé Connect does not accept the identifier “{client_id}” with the secret that is kept here.")
     remedy = N_(
-        "Check psc.client_id, and put the right secret in place again (psc-client-secret); then restart cardd. If it "
-        "was right, the secret was renewed at ANS."
+        "Check psc.client_id, and put the right secret in place again (psc-client-secret); then restart cardd: "
+        "“sudo systemctl restart cardd”. If it was right, the secret was renewed at ANS."
     )
 
     client_id: str

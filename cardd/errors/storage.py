@@ -90,7 +90,7 @@ class AuditBroken(AuditUnavailable):
     detail = N_("The audit log was changed. {why}")
     remedy = N_(
         "Keep a copy of the audit directory and tell your security officer. To sign all the same, set "
-        'audit.broken = "record" and restart: the break then stands in the log.'
+        'audit.broken = "record", then “sudo systemctl restart cardd”: the break then stands in the log.'
     )
     words = _CHANGED
 
@@ -107,7 +107,7 @@ class AuditHeadBroken(AuditUnavailable):
     detail = N_("The audit log may have lost rows at its end. {why}")
     remedy = N_(
         "Keep a copy of the audit directory and tell your security officer. To sign all the same, set "
-        'audit.broken = "record" and restart: the break then stands in the log.'
+        'audit.broken = "record", then “sudo systemctl restart cardd”: the break then stands in the log.'
     )
     words = _HEADLESS
 

@@ -176,7 +176,8 @@ class DaemonExhausted(SystemFault):
     title = N_("cardd is at a limit")
     detail = N_("cardd could not finish the request. {why}")
     remedy = N_(
-        "Try again. If it comes back, close programs that use the card, or have an administrator restart cardd."
+        "Try again. If it comes back, close programs that use the card, or have an administrator restart cardd: "
+        "“sudo systemctl restart cardd”."
     )
     words = _EXHAUSTED
 

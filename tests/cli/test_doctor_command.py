@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -17,10 +19,12 @@ from cardd.cli.doctor import CHECKS, MODULES, outcomes
 from cardd.cli.doctor.check import Check, Finding, Level, failure, ok, warning
 from cardd.cli.doctor.examining import cause, examine
 from cardd.cli.doctor.surroundings import Surroundings
+from cardd.model import shown
 from tests.cli.breakages.making import listening
 from tests.cli.breakages.readers import NEWER
-from tests.cli.doctor import configured
+from tests.cli.doctor import configured, result
 from tests.cli.station import User
+from tests.rig import other_user
 from tests.rig.here import use_socket
 from tests.rig.ports import free_port
 from tests.rig.terminal import Terminal
@@ -243,6 +247,51 @@ def test_what_doctor_starts_takes_no_module_from_the_folder_that_it_is_called_in
             [python, "-P", *command], env=environment, capture_output=True, text=True, check=False
         )
     assert "protocol.mismatch" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a b",
+        "$(touch X);touch X",
+        "it's",
+        "-rf \\ !!",
+        "n\ntouch X",
+        "\u202egnp\x1b[2J",
+        "x” “sudo touch X",
+        "é\u202f»",
+    ],
+)
+def test_a_command_in_a_remedy_does_what_it_says_whatever_a_file_is_called(tmp_path: Path, name: str) -> None:
+    state = tmp_path / name
+    state.mkdir()
+    surroundings = configured(tmp_path, f"[state]\ndirectory = {json.dumps(str(state))}\n")
+    for language, command in (("en", "“sudo (chmod [^”]+)”"), ("fr", "« sudo (chmod [^»]+) »")):
+        state.chmod(0o777)
+        remedy = asyncio.run(result("state", surroundings)).remedy
+        assert shown(remedy(language)) == remedy(language)
+        [typed] = re.findall(command, remedy(language))
+        subprocess.run(["bash", "-c", typed], cwd=tmp_path, check=True)
+        assert state.stat().st_mode & 0o777 == 0o755
+    assert {each.name for each in tmp_path.iterdir()} == {name, "doctor.toml"}
+
+
+async def test_a_name_of_any_length_leaves_the_sentence_readable() -> None:
+    check = Check("", lambda _: ok("long.ok", "{name} is here.")(name="x" * 4096))
+    [found] = await examine({"long": check}, ["long"], Surroundings())
+    assert len(found.sentence("fr")) < 220
+
+
+@other_user.needs_root
+def test_root_changes_nothing_where_another_user_can_make_the_path_a_link(stranger: User, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    file = open_state(theirs)
+    os.chown(theirs, 65534, 65534)
+    ran = stranger.run("doctor", "state", "--fix", "--yes", "--config", file, "--json")
+    [fix] = ran.rows("fixes")
+    assert (fix["is_done"], fix["why"]) == (False, f"others than root can change where {theirs}/state leads")
+    assert (theirs / "state").stat().st_mode & 0o777 == 0o777
 
 
 def test_each_fix_is_a_command_of_this_system_or_our_own() -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import keyring
 import pytest
-from keyring.backends import fail
+from keyring.backends import SecretService, fail
 
+from cardd.cli.doctor import CHECKS
+from cardd.cli.doctor.examining import cause, examine
 from cardd.cli.doctor.surroundings import Surroundings
 from cardd.cli.policies import Policies
 from cardd.config import Config, Csa
@@ -24,7 +26,8 @@ from cardd.values import replace
 from cardd_simulators.cards.interface import PoweredCard
 from tests.api.test_ecps_check import started
 from tests.api.workbench import Workbench
-from tests.cli.breakages.making import agent, as_installed, orphan, small_disk, with_files
+from tests.cli.breakages.machine import DENIED
+from tests.cli.breakages.making import agent, as_installed, listening, orphan, small_disk, with_files
 from tests.cli.breakages.network import OUTSIDE
 from tests.cli.breakages.readers import plug_in
 from tests.cli.doctor import code, configured, result
@@ -54,9 +57,19 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
 async def test_what_stands_in_the_place_of_pcscds_socket_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     use_socket(tmp_path / "file")
-    assert await code("pcscd_socket") == "pcscd_socket.not_socket"
+    found = await result("pcscd_socket")  # whoever set the variable chose the file: nobody is told to change that
+    assert (found.code, "sudo" in found.remedy("en")) == ("pcscd_socket.misnamed", False)
     use_socket(tmp_path / "none")
     assert await code("pcscd_socket") == "skipped.no_pcscd"
+
+
+async def test_what_was_forbidden_to_a_service_that_is_down_is_why(tmp_path: Path) -> None:
+    use_socket(tmp_path / "none")
+    surroundings = Surroundings(base=tmp_path / "none.sock", kernel_log=lambda: [DENIED])
+    results = await examine(CHECKS, ["denials", "pcscd"], surroundings)
+    found = cause(results)
+    assert found
+    assert (found.code, [one.code for one in results][1]) == ("denials.apparmor", "pcscd.absent")
 
 
 def test_a_socket_of_pcscds_that_this_user_may_not_use_is_told(tmp_path: Path) -> None:
@@ -280,6 +293,24 @@ async def test_a_session_bus_that_does_not_answer_is_told_in_place_of_the_keyrin
         hung.bind(str(tmp_path / "bus"))
         if is_taken:
             hung.listen()
+        try:
+            assert await code("keyring", practice.surroundings(tmp_path)) == "keyring.bus_silent"
+        finally:
+            keyring.set_keyring(before)
+
+
+async def test_a_session_bus_that_lets_in_and_then_hangs_is_told_too(
+    practice: Practice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def let_in(connection: socket.socket) -> None:
+        while said := connection.recv(4096):
+            answer = {b"\0AUTH": b"OK 00\r\n", b"NEGOT": b"AGREE_UNIX_FD\r\n"}.get(said[:5], b"")
+            connection.sendall(answer)  # and nothing to what comes after BEGIN
+
+    before = keyring.get_keyring()
+    keyring.set_keyring(SecretService.Keyring())  # type: ignore[no-untyped-call]
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
+    with listening(tmp_path / "bus", let_in):
         try:
             assert await code("keyring", practice.surroundings(tmp_path)) == "keyring.bus_silent"
         finally:

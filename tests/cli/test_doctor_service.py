@@ -101,6 +101,25 @@ async def test_a_socket_that_is_none_or_dead_is_told(tmp_path: Path) -> None:
     assert await code("socket", Surroundings(base=tmp_path / "dead")) == "socket.dead"
 
 
+def as_shared(directory: Path) -> None:
+    """Give everybody the folder, as /tmp is everybody's."""
+    directory.chmod(0o1777)
+
+
+async def test_nobody_is_told_to_change_a_folder_that_is_everybodys(tmp_path: Path) -> None:
+    as_shared(tmp_path)
+    with socket.socket(socket.AF_UNIX) as own:
+        own.bind(str(tmp_path / "cardd.sock"))
+        found = await result("socket", Surroundings(base=tmp_path / "cardd.sock"))
+    assert (found.code, str(tmp_path) in found.remedy("en")) == ("socket.shared", False)
+
+
+async def test_a_state_directory_that_is_none_is_told_and_not_changed(tmp_path: Path) -> None:
+    (tmp_path / "state").symlink_to("/dev/null")
+    found = await result("state", configured(tmp_path, f'[state]\ndirectory = "{tmp_path}/state"\n'))
+    assert (found.code, found.finding.fix) == ("state.not_directory", [])
+
+
 async def test_a_socket_where_another_program_answers_is_told(tmp_path: Path) -> None:
     async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()

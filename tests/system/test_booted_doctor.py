@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cardd.pcsc.lending import SOCKET_NAME
 from tests.cli.breakages.machine import AVC, DENIED
 from tests.rig.booted import ENVIRONMENT, PYTHON, Machine, booted, needs_boot
 from tests.rig.waiting import eventually_here
@@ -50,3 +51,15 @@ def test_what_the_kernel_forbade_is_read_in_the_journal(machine: Machine) -> Non
     eventually_here(lambda: doctor(machine, "denials") == "denials.apparmor")
     machine.run("sh", "-c", f"echo '5,2,2,-;{AVC}' > /dev/kmsg")
     eventually_here(lambda: doctor(machine, "denials") == "denials.selinux")
+
+
+def test_a_file_in_the_place_of_pcscds_socket_goes_by_the_remedy_alone(machine: Machine) -> None:
+    place = "/run/pcscd/pcscd.comm"
+    machine.run("sh", "-c", f"systemctl stop pcscd.socket pcscd.service; rm -f {place}; touch {place}")
+    command = (PYTHON, "-m", "cardd.cli.cardctl", "doctor", "pcscd_socket", "--fix", "--yes", "--json")
+    told = machine.run(
+        "sh", "-c", f"exec 2>/dev/null; env -u {SOCKET_NAME} {ENVIRONMENT} {' '.join(command)}", check=False
+    )
+    found = json.loads(told)
+    assert [fix["code"] for fix in found["fixes"]] == ["pcscd_socket.not_socket"]
+    assert found["checks"][0]["code"] == "pcscd_socket.ok"

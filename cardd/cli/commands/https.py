@@ -259,7 +259,13 @@ def _show(context: Context, found: Sequence[Stands], config: Config) -> None:
     if context.arguments.action == "install":
         if not config.listen.https:
             lines.append(
-                _("Set “https = 17464” in section [listen] of the configuration, and restart cardd.", language)
+                _(
+                    "Set “https = 17464” in section [listen] of the configuration. Then, one after the other: “sudo "
+                    "install -D -m 644 /usr/share/doc/cardd/examples/https.conf "
+                    "/etc/systemd/system/cardd.socket.d/https.conf”, “sudo systemctl daemon-reload”, “sudo systemctl "
+                    "restart cardd.socket cardd”.",
+                    language,
+                )
             )
         lines.append(_("Restart the browsers.", language))
     until = _until(config)

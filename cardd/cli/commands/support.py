@@ -31,11 +31,12 @@ CLIENT_HEADS = (N_("CLIENT"), N_("KIND"), N_("NAME"), N_("VENDOR"), N_("SINCE"),
 CLIENT_KINDS = {"program": N_("program"), "origin": N_("site")}
 DONE = {"removed": N_("Removed."), "locked": N_("Locked."), "unlocked": N_("Unlocked.")}
 NO_KEYRING = N_(
-    "The service has no keyring: make a credential of systemd, as root, by “cardctl support enrol --credential "
-    "/etc/cardd/support-totp.cred” (or “systemd-creds encrypt”), and restart the service."
+    "The service has no keyring: make a credential of systemd by “sudo cardctl support enrol --credential "
+    "/etc/cardd/support-totp.cred”, which says what else to do."
 )
 CREDENTIAL_MADE = N_(
-    "{file} is made. Add this to the unit (“systemctl edit cardd.service”), then restart the service:\n\n"
+    "{file} is made. Add this to the unit (“sudo systemctl edit cardd.service”), then restart the service (“sudo "
+    "systemctl restart cardd”):\n\n"
     "[Service]\n{line}\n"
 )
 SCAN = N_(

@@ -5,6 +5,9 @@ docs/troubleshooting.md and its French page are made of these declarations.
 
 from __future__ import annotations
 
+import os
+import shlex
+import unicodedata
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -12,12 +15,14 @@ from typing import TYPE_CHECKING
 from cardd.cli.failures import sentences
 from cardd.errors import CarddError
 from cardd.i18n import N_, Domain
+from cardd.model import shown
 from cardd.values import Value, replace
 
 if TYPE_CHECKING:
     from cardd.cli.doctor.surroundings import Surroundings
 
 Params = dict[str, str | int]
+MOST_SHOWN = 200  # characters of a value in a sentence, which is read aloud
 
 _ = Domain("doctor")
 
@@ -72,6 +77,7 @@ class Level(StrEnum):
 class Outcome(Value):
     """One thing that a check may find; ``sentence`` and ``remedy`` are English, with places for params.
 
+    The remedy holds whole commands: what stands in its places is one word to a shell, whatever it is.
     What ``is_minor`` may be meant so: it is the likely cause only where nothing else is found. ``fix`` is a command
     that puts it right and harms nothing; ``as_root`` says what else it does where root runs it.
     """
@@ -172,10 +178,40 @@ class Result(Value):
         """Return what was found."""
         if self.error:
             return sentences(self.error, language)[1]
-        return _(self.finding.outcome.sentence, language, **self.params)
+        return _(self.finding.outcome.sentence, language, **{name: _short(told) for name, told in self.params.items()})
 
     def remedy(self, language: str) -> str:
         """Return what to do; empty when there is nothing to do."""
         if self.error:
             return sentences(self.error, language)[2]
-        return _(self.finding.outcome.remedy, language, **self.params)
+        return _(self.finding.outcome.remedy, language, **{name: typed(told) for name, told in self.params.items()})
+
+
+def typed(told: str | int) -> str:
+    """Return a value as it is typed for a shell: one word, of signs that can be seen and copied.
+
+    A quotation mark of print would end the command that stands between two; such signs, and those that break a line,
+    hide or turn its direction, are told as bytes.
+    """
+    text = str(told)
+    if all(map(_is_plain, text)):
+        return shlex.quote(text)
+    raw = "".join(sign if _is_plain(sign) and sign not in "'\\" else _bytes_of(sign) for sign in text)
+    return f"$'{raw}'"
+
+
+def _is_plain(sign: str) -> bool:
+    is_letter = sign.isalpha() and unicodedata.bidirectional(sign) == "L"
+    return sign.isprintable() if sign.isascii() else is_letter
+
+
+def _bytes_of(sign: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(sign))
+
+
+def _short(told: str | int) -> str:
+    """Return a value as a sentence has it: what somebody chose 4096 bytes long leaves the rest readable."""
+    text = shown(str(told))
+    if len(text) <= MOST_SHOWN:
+        return text
+    return f"{text[: MOST_SHOWN // 2]}…{text[-MOST_SHOWN // 2 :]}"

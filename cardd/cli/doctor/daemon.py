@@ -16,6 +16,7 @@ from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
 from cardd.cli.doctor.desktop import person
 from cardd.cli.doctor.surroundings import ANSWER_LIMIT, Surroundings, Unknowable
 from cardd.client import CarddClient
+from cardd.config import Config
 from cardd.config.loading import load
 from cardd.errors import DaemonUnreachable
 from cardd.files import OTHERS_WRITE, ROOT
@@ -60,13 +61,16 @@ SERVICE_STOPPED = warning(
 SERVICE_FAILED = failure(
     "service.failed",
     N_("cardd has failed, and systemd has given it up."),
-    N_("See why (“sudo journalctl -u cardd -n 50”), then start it again: “sudo systemctl restart cardd.socket cardd”."),
+    N_(
+        "See why (“sudo journalctl --no-pager -u cardd -n 50”), then start it again: “sudo systemctl restart "
+        "cardd.socket cardd”."
+    ),
     fix=("systemctl", "restart", "cardd.socket", "cardd.service"),
 )
 SERVICE_RESTARTING = failure(
     "service.restarting",
     N_("cardd ends as soon as it is started, and systemd starts it again and again."),
-    N_("See why: “sudo journalctl -u cardd -n 50”. Put that right, then “sudo systemctl restart cardd”."),
+    N_("See why: “sudo journalctl --no-pager -u cardd -n 50”. Put that right, then “sudo systemctl restart cardd”."),
 )
 SERVICE_MASKED = failure(
     "service.masked",
@@ -178,8 +182,10 @@ HTTPS_UNANSWERED = failure(
     "https.unanswered",
     N_("Nothing answers over https on port {port}."),
     N_(
-        "Make the certificate with “sudo cardctl https install”; if there is one, restart cardd: "
-        "“sudo systemctl restart cardd”."
+        "Make the certificate: “sudo cardctl https install”. If it stays so, have systemd open the port, one after the "
+        "other: “sudo install -D -m 644 /usr/share/doc/cardd/examples/https.conf "
+        "/etc/systemd/system/cardd.socket.d/https.conf”, “sudo systemctl daemon-reload”, “sudo systemctl restart "
+        "cardd.socket cardd”."
     ),
 )
 HTTPS_NOT_YET = failure(
@@ -231,7 +237,11 @@ SOCKET_ABSENT = failure(
 SOCKET_NONE = failure(
     "socket.not_socket",
     N_("{path} is no socket."),
-    N_("Remove it (“sudo rm {path}”), then “sudo systemctl restart cardd.socket”."),
+    N_(
+        "Restart the socket, which takes that place again: “sudo systemctl restart cardd.socket”. If it stays so, "
+        "that is no place of cardd's: have --socket, or listen.socket in the configuration, name its socket."
+    ),
+    fix=RESTART_SOCKET,
 )
 SOCKET_DIRECTORY = failure(
     "socket.directory",
@@ -239,6 +249,14 @@ SOCKET_DIRECTORY = failure(
     N_(
         "Give the directory back to the service: “sudo chown {user} {path}”, “sudo chmod 755 {path}”. Then "
         "“sudo systemctl restart cardd.socket”."
+    ),
+)
+SOCKET_SHARED = failure(
+    "socket.shared",
+    N_("{path} is a folder of others too: they can take the place of cardd's socket, {name}, while it does not run."),
+    N_(
+        "Do not change that folder. Have listen.socket in the configuration name a place in a folder of cardd's own, "
+        "which only its user may change; then restart cardd."
     ),
 )
 SOCKET_REFUSED = failure(
@@ -256,7 +274,10 @@ SOCKET_DEAD = failure(
 SOCKET_SILENT = failure(
     "socket.silent",
     N_("Whoever listens at {path} does not answer as cardd."),
-    N_("Restart cardd: “sudo systemctl restart cardd”. If it stays so, “sudo journalctl -u cardd -n 50” tells why."),
+    N_(
+        "Restart cardd: “sudo systemctl restart cardd”. If it stays so, “sudo journalctl --no-pager -u cardd -n 50” "
+        "tells why."
+    ),
 )
 
 
@@ -272,11 +293,14 @@ async def socket_rights(surroundings: Surroundings) -> Finding:
     if not stat.S_ISSOCK(mode):
         return SOCKET_NONE(path=str(path))
     directory = path.parent.stat()
-    if directory.st_uid not in (ROOT, owner) or directory.st_mode & OTHERS_WRITE:
-        # by its name: whoever may write there may have put a socket of their own in its place
-        user = (Accounts().name(owner) or str(owner)) if owner == os.geteuid() else SERVICE_USER
-        return SOCKET_DIRECTORY(path=str(path.parent), user=user)
-    return await _reachable(path)
+    if directory.st_uid in (ROOT, owner) and not directory.st_mode & OTHERS_WRITE:
+        return await _reachable(path)
+    is_meant_so = directory.st_uid not in (ROOT, owner) or directory.st_mode & stat.S_ISVTX  # a home, /tmp
+    if is_meant_so and path.parent != Config().listen.socket.parent:
+        return SOCKET_SHARED(path=str(path.parent), name=path.name)
+    # by its name: whoever may write there may have put a socket of their own in its place
+    user = (Accounts().name(owner) or str(owner)) if owner == os.geteuid() else SERVICE_USER
+    return SOCKET_DIRECTORY(path=str(path.parent), user=user)
 
 
 async def _reachable(path: Path) -> Finding:

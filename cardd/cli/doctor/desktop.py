@@ -13,7 +13,7 @@ from cardd.agent.agent import SOCKET
 from cardd.agent.assuan import Assuan, Refusal
 from cardd.agent.pinentry import GRAPHICAL, TEXTUAL, conversation, exposed_pinentry, find_pinentry
 from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
-from cardd.cli.doctor.surroundings import ANSWER_LIMIT, Surroundings, Unknowable
+from cardd.cli.doctor.surroundings import ANSWER_LIMIT, Once, Surroundings, Unknowable
 from cardd.errors import PromptUnavailable
 from cardd.i18n import N_
 from cardd.secret import Secret
@@ -23,6 +23,7 @@ from cardd.system.peer import PROC, processes
 AGENTS = ("cardd-agent", "cardd.cli.agent")  # how an agent's command line begins, after Python's own part
 PINENTRY_USUAL = "pinentry-gnome3"
 HIDDEN = 0  # in place of a process
+BUS = "DBUS_SESSION_BUS_ADDRESS"
 
 # --- the agent
 
@@ -201,7 +202,7 @@ KEYRING_ABSENT = warning(
 )
 KEYRING_BUS_SILENT = warning(
     "keyring.bus_silent",
-    N_("The session bus (D-Bus) does not answer: cardd finds no keyring there, and passwords are asked for."),
+    N_("The session bus (D-Bus), or the keyring on it, does not answer: passwords are asked for."),
     N_("Log out of the desktop and in again. If it stays so, restart the computer."),
     is_minor=True,
 )
@@ -217,11 +218,20 @@ KEYRING_PLAINTEXT = failure(
 
 def keyring(surroundings: Surroundings) -> Finding:
     """Check whether this user's daemon has a keyring that encrypts; a service of its own user has credentials."""
-    from cardd.system.secrets import is_bus_silent, keyring_of  # noqa: PLC0415 - where the keyring is used
-
     with contextlib.suppress(OSError):
         if surroundings.socket.stat().st_uid != os.geteuid():
             raise Unknowable("service_secrets")
+    try:
+        return Once(_keyring).get(ANSWER_LIMIT)
+    except TimeoutError:  # its library waits for the bus without end
+        if BUS in os.environ:
+            return KEYRING_BUS_SILENT()
+        raise
+
+
+def _keyring() -> Finding:
+    from cardd.system.secrets import is_bus_silent, keyring_of  # noqa: PLC0415 - where the keyring is used
+
     found = keyring_of()
     if not found.exists:
         return KEYRING_BUS_SILENT() if is_bus_silent() else KEYRING_ABSENT()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from cardd.cli.command import Context
-from cardd.cli.doctor.check import Result
+from cardd.cli.doctor.check import Result, typed
 from cardd.cli.waiting import agreed, can_ask, said_by
+from cardd.files import ROOT, stays_roots
 from cardd.i18n import Domain
 from cardd.model import shown
 from cardd.values import Value
@@ -35,14 +36,14 @@ async def mend(context: Context, results: Sequence[Result], *, ask: bool) -> lis
     mended: dict[str, Mended] = {}
     for result in results:
         command = result.finding.fix
-        told = shlex.join(command)
+        told = " ".join(map(typed, command))
         if not command or told in mended:
             continue
         context.terminal.tell(_wider(result, context.language))
         if ask and not await _agreed(context, result, told):
             mended[told] = Mended(result.code, told, is_done=False, why="refused")
             continue
-        why = await _run(command)
+        why = _led_astray(command, context.language) or await _run(command)
         mended[told] = Mended(result.code, told, not why, why)
         done = (
             _("Failed: {command} ({why})", context.language, command=told, why=shown(why))
@@ -67,6 +68,14 @@ def _wider(result: Result, language: str) -> list[str]:
     """Return what a command does beyond this user's own where root runs it."""
     as_root = result.finding.outcome.as_root
     return [_(as_root, language)] if as_root and os.geteuid() == 0 else []
+
+
+def _led_astray(command: Sequence[str], language: str) -> str:
+    """Return why root does not run it: a path in it is in a folder of somebody else's, who may make it a link."""
+    paths = (Path(part) for part in command if part.startswith("/") and os.geteuid() == ROOT)
+    if path := next((path for path in paths if not stays_roots(path.parent)), None):
+        return _("others than root can change where {path} leads", language, path=str(path))
+    return ""
 
 
 async def _run(command: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ import cardd
 from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
 from cardd.cli.doctor.daemon import service_of
 from cardd.cli.doctor.surroundings import Surroundings, Unknowable
+from cardd.client import CarddClient
 from cardd.i18n import N_
 from cardd.secret import CAPACITY
 
@@ -63,8 +64,8 @@ DENIALS_APPARMOR = warning(
     "denials.apparmor",
     N_("AppArmor has kept {program} from {what}."),
     N_(
-        "Look at its profile (“sudo aa-status”); for a test, “sudo aa-complain {program}” lets it do everything and "
-        "only reports."
+        "Look at its profile (“sudo aa-status”). For a test, “sudo apt install apparmor-utils”, then “sudo aa-complain "
+        "{program}”, let it do everything and only report."
     ),
 )
 DENIALS_SELINUX = warning(
@@ -78,15 +79,29 @@ SELINUX = re.compile(rf'avc: +denied +{{ (?P<what>[^}}]+) }}.*? comm="(?P<progra
 
 
 def denials(surroundings: Surroundings) -> Finding:
-    """Check whether SELinux or AppArmor has kept one of our programs from something."""
+    """Check whether SELinux or AppArmor has kept one of our programs from something, which may be why it is down."""
     lines = surroundings.kernel_log()
     if lines is None:
         raise Unknowable("no_rights")
     for line in reversed(lines):  # the last one first
         for pattern, told in ((APPARMOR, DENIALS_APPARMOR), (SELINUX, DENIALS_SELINUX)):
             if found := pattern.search(line):
-                return told(program=found["program"], what=found["what"].strip())
+                outcome = told.as_failure() if _is_down(found["program"], surroundings) else told
+                return outcome(program=found["program"], what=found["what"].strip())
     return DENIALS_OK()
+
+
+def _is_down(program: str, surroundings: Surroundings) -> bool:
+    """Return whether this is one of the two services, and it does not answer."""
+    try:
+        match program:
+            case "pcscd":
+                surroundings.readers_of_pcscd()
+            case "cardd":
+                surroundings.ask(CarddClient.status)
+    except Unknowable as unknown:
+        return unknown.reason in ("no_pcscd", "no_daemon")
+    return False
 
 
 # --- memory

@@ -16,6 +16,7 @@ from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
 from cardd.cli.doctor.surroundings import PCSC_LIMIT, Surroundings, Unknowable
 from cardd.errors import PcscUnavailable
 from cardd.i18n import N_
+from cardd.pcsc.lending import has_own_readers
 from cardd.system.pcsc_clients import SOCKET, SOCKET_NAME
 
 REFUSED = "8010006A"  # SCARD_W_SECURITY_VIOLATION: polkit lets only users of an active local session in
@@ -43,7 +44,16 @@ SOCKET_OK = ok("pcscd_socket.ok", N_("{path} takes connections."))
 SOCKET_NONE = failure(
     "pcscd_socket.not_socket",
     N_("{path} is no socket: pcscd cannot be reached there."),
-    N_("Remove it (“sudo rm {path}”), then restart the reader service: “sudo systemctl restart pcscd.socket”."),
+    N_("Restart the reader service, which takes that place again: “sudo systemctl restart pcscd.socket”."),
+    fix=("systemctl", "restart", "pcscd.socket"),
+)
+SOCKET_MISNAMED = failure(
+    "pcscd_socket.misnamed",
+    N_("PCSCLITE_CSOCK_NAME names {path}, which is no socket: no program of this session reaches pcscd."),
+    N_(
+        "Take PCSCLITE_CSOCK_NAME out of where the session sets it (~/.profile, ~/.config/environment.d), then log "
+        "out of the desktop and in again."
+    ),
 )
 SOCKET_DEAD = failure(
     "pcscd_socket.dead",
@@ -69,7 +79,7 @@ def pcscd_socket(_: Surroundings) -> Finding:
     path = pcscd_path()
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):
-            return SOCKET_NONE(path=str(path))
+            return (SOCKET_MISNAMED if has_own_readers(os.environ) else SOCKET_NONE)(path=str(path))
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(ASK_LIMIT)
             probe.connect(str(path))

@@ -81,6 +81,14 @@ def _is_there(path: Path) -> bool:
 # --- whose it is
 
 STATE_OK = ok("state.ok", N_("{path} is the service's alone."))
+STATE_NONE = failure(
+    "state.not_directory",
+    N_("{path} is no folder: cardd can keep nothing there."),
+    N_(
+        "Have state.directory in the configuration name a folder of cardd's own, then restart the service: “sudo "
+        "systemctl restart cardd”."
+    ),
+)
 STATE_OWNER = failure(
     "state.owner",
     N_("{path} belongs to {owner}, and cardd runs as {user}: it cannot keep anything there."),
@@ -103,6 +111,8 @@ def state(surroundings: Surroundings) -> Finding:
         raise Unknowable("no_state") from None
     except PermissionError:
         raise Unknowable("no_rights") from None
+    if not stat.S_ISDIR(found.st_mode):
+        return STATE_NONE(path=str(path))
     uid = _uid_of_service(surroundings.socket)
     if uid is not None and found.st_uid not in (ROOT, uid):
         accounts = Accounts()
