@@ -69,5 +69,5 @@ async def parse(lines: Lines) -> AsyncIterator[Event]:
 def _event(kind: str, data: str) -> Event | None:
     try:
         return Event(kind, decode(data, type=dict)) if kind else None
-    except DecodeError:
+    except (DecodeError, RecursionError):
         return None

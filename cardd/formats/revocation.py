@@ -32,7 +32,7 @@ from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
 from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
 
 from cardd.formats.document import UNREADABLE
-from cardd.formats.trust import name_of
+from cardd.formats.trust import UNUSABLE, name_of
 from cardd.formats.verified import Revocation, Source, Status, Why
 from cardd.values import Value
 
@@ -220,7 +220,7 @@ def judged(
         return Revocation(subject, Status.REVOKED, source, as_of, since, str(revoked.reason.native))
     except (OCSPValidationIndeterminateError, CRLValidationIndeterminateError) as fault:
         return Revocation(subject, Status.UNKNOWN, source, why=Why.STALE if fault.suspect_stale else Why.GARBLED)
-    except (OCSPValidationError, CRLValidationError, PathError, ValidationError, *UNREADABLE):
+    except (OCSPValidationError, CRLValidationError, PathError, ValidationError, *UNUSABLE):
         return Revocation(subject, Status.UNKNOWN, source, why=Why.GARBLED)
     ended = certificate.not_valid_after
     if as_of > ended and not (kept_since and kept_since <= ended):

@@ -31,6 +31,7 @@ from cardd.files import LISTS, NO_FILE, read_file
 from cardd.formats.certificate import facts_of
 from cardd.formats.document import UNREADABLE
 
+UNUSABLE = (UnsupportedAlgorithm, *UNREADABLE)  # a key on a curve that nobody knows, too
 LOOKED_AT_MAX = 64  # certificates
 FOUND_MAX = 5
 _validator = DefaultSignatureValidator()
@@ -82,7 +83,7 @@ class TrustedAuthorities:
             return NoPath.EXPIRED
         except NotYetValidError:
             return NoPath.EARLY
-        except (PathError, ValidationError, CardGarbled, *UNREADABLE):
+        except (PathError, ValidationError, CardGarbled, *UNUSABLE):
             return NoPath.REFUSED
 
 
@@ -148,6 +149,6 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
             public_key_info=issuer.public_key,
             signature_algorithm=certificate["signature_algorithm"],
         )
-    except (InvalidSignature, UnsupportedAlgorithm, *UNREADABLE):
+    except (InvalidSignature, *UNUSABLE):
         return False
     return True

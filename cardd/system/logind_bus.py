@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Self
 
-from dbus_fast import BusType, Message, MessageType, Variant
+from dbus_fast import BusType, ErrorType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError, InvalidMessageError
 
@@ -34,6 +34,12 @@ RULES = (
     f"type='signal',sender='{LOGIND}',interface='{PROPERTIES}',arg0='{SESSION}'",
     f"type='signal',sender='{LOGIND}',interface='{PROPERTIES}',arg0='{SEAT}'",
 )
+# the types of its signals, as far as they are heeded, and of its answers and properties
+SIGNALS = {"PrepareForSleep": "b", "SessionRemoved": "so", "PropertiesChanged": "sa{sv}as"}
+TYPES = {
+    "ListSessions": "a(susso)", "ListSeats": "a(so)", "ActiveSession": "(so)", "Display": "(so)", "User": "(uo)",
+    "LockedHint": "b", "Remote": "b", "Type": "s", "Class": "s",
+}  # fmt: skip
 COME_AND_GO = ("SessionNew", "SessionRemoved", "SeatNew", "SeatRemoved")
 GRAPHICAL = ("x11", "wayland", "mir")
 PERSON = "user"  # how the class of a person's session begins; others are greeters, lock screens, managers'
@@ -77,7 +83,7 @@ class LogindBus:
                 self._bus = await MessageBus(self._address, BusType.SYSTEM).connect()
                 self._bus.add_message_handler(self._receive)
                 for rule in RULES:
-                    await self._call(BUS, BUS_PATH, BUS, "AddMatch", "s", rule)
+                    await self._call(BUS, BUS_PATH, BUS, "AddMatch", "s", rule, gives="")
                 self._set_owner(await self._present_owner())
         except FAULTS as error:
             raise ConnectionError(str(error) or type(error).__name__) from error
@@ -92,17 +98,22 @@ class LogindBus:
         with contextlib.suppress(*FAULTS):
             await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # dbus-fast left it untyped
 
-    async def _call(self, to: str, path: str, interface: str, member: str, signature: str = "", *body: object) -> Any:
+    async def _call(
+        self, to: str, path: str, interface: str, member: str, signature: str = "", *body: object, gives: str
+    ) -> Any:
+        """Return the answer, which is of the type ``gives``. Raises FAULTS."""
         message = Message(to, path, interface, member, signature=signature, body=list(body))
         async with asyncio.timeout(TIMEOUT):
             reply = await self._bus.call(message)
         if reply.message_type is not MessageType.METHOD_RETURN:
             raise DBusError(str(reply.error_name), member)
+        if reply.signature != gives:
+            raise DBusError(ErrorType.INVALID_SIGNATURE, f"{member}: {reply.signature}")
         return reply.body[0] if reply.body else None
 
     async def _present_owner(self) -> str | None:
         try:
-            return str(await self._call(BUS, BUS_PATH, BUS, "GetNameOwner", "s", LOGIND))
+            return str(await self._call(BUS, BUS_PATH, BUS, "GetNameOwner", "s", LOGIND, gives="s"))
         except DBusError:
             return None
 
@@ -117,13 +128,15 @@ class LogindBus:
     def _receive(self, message: Message) -> None:
         if message.message_type is not MessageType.SIGNAL:
             return
-        if message.sender == BUS and message.member == "NameOwnerChanged":
+        if message.sender == BUS and (message.member, message.signature) == ("NameOwnerChanged", "sss"):
             self._set_owner(message.body[2] or None)
         elif message.sender == self._owner:
             self._signal(message)
 
     def _signal(self, message: Message) -> None:
         session = str(message.path)
+        if message.signature != SIGNALS.get(str(message.member), message.signature):
+            return
         if message.member in COME_AND_GO or _tells_of_desktops(message):
             self._learn_again()
         match str(message.interface).rpartition(".")[2], message.member:
@@ -152,7 +165,7 @@ class LogindBus:
 
     async def _learn_sessions(self) -> None:
         """Find out who is there, and whose screen was locked while nobody listened."""
-        for _, uid, _, _, session in await self._call(LOGIND, MANAGER_PATH, MANAGER, "ListSessions"):
+        for _, uid, _, _, session in await self._listed("ListSessions"):
             self._users[session] = uid
             if await self._property(session, "LockedHint"):
                 self._notify(DesktopEvent.LOCK, uid)
@@ -184,13 +197,13 @@ class LogindBus:
         seated: set[int] = set()
         shown: set[str] = set()
         locked: set[str] = set()
-        for identifier, uid, _, _, path in await self._call(LOGIND, MANAGER_PATH, MANAGER, "ListSessions"):
+        for identifier, uid, _, _, path in await self._listed("ListSessions"):
             with contextlib.suppress(DBusError):  # it ended meanwhile, and that will be told
                 if await self._is_desktop(path):
                     sessions[identifier] = uid
                     if await self._property(path, "LockedHint"):
                         locked.add(identifier)
-        for _, seat in await self._call(LOGIND, MANAGER_PATH, MANAGER, "ListSeats"):
+        for _, seat in await self._listed("ListSeats"):
             with contextlib.suppress(DBusError):
                 identifier, path = await self._property(seat, "ActiveSession", SEAT)
                 if path != NONE and await self._is_persons(path) and not await self._property(path, "Remote"):
@@ -199,7 +212,7 @@ class LogindBus:
                         shown.add(identifier)
         for uid in set(sessions.values()):
             with contextlib.suppress(DBusError):
-                user = await self._call(LOGIND, MANAGER_PATH, MANAGER, "GetUser", "u", uid)
+                user = await self._call(LOGIND, MANAGER_PATH, MANAGER, "GetUser", "u", uid, gives="o")
                 display, _ = await self._property(user, "Display", USER)
                 if display in sessions:
                     main[uid] = display
@@ -211,8 +224,13 @@ class LogindBus:
     async def _is_persons(self, session: str) -> bool:
         return str(await self._property(session, "Class")).startswith(PERSON)
 
+    async def _listed(self, member: str) -> Any:
+        return await self._call(LOGIND, MANAGER_PATH, MANAGER, member, gives=TYPES[member])
+
     async def _property(self, path: str, name: str, interface: str = SESSION) -> Any:
-        found: Variant = await self._call(LOGIND, path, PROPERTIES, "Get", "ss", interface, name)
+        found: Variant = await self._call(LOGIND, path, PROPERTIES, "Get", "ss", interface, name, gives="v")
+        if found.signature != TYPES[name]:
+            raise DBusError(ErrorType.INVALID_SIGNATURE, f"{name}: {found.signature}")
         return found.value
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:

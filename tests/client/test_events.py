@@ -83,3 +83,8 @@ def test_whatever_a_stream_holds_it_parses_or_is_left_out(lines: list[bytes]) ->
             assert event.type
 
     asyncio.run(read())
+
+
+async def test_an_event_with_more_levels_than_any_has_is_left_out() -> None:
+    lines = [b"event: card.inserted\n", b'data: {"reader": ' + b"[" * 5000 + b"\n", b"\n"]
+    assert [event async for event in parse(Lines(lines))] == []

@@ -70,6 +70,7 @@ def answering(octets: bytes, times: int = -1, limit: float = 20) -> Iterator[Pdf
     [
         ((8 * 1024 * 1024 + 1).to_bytes(4, "big"), PdfProcessFailed),
         (framed(b"no msgpack"), PdfProcessFailed),
+        (framed(b"\x81\xa1a" * 2000), PdfProcessFailed),
         (told(Placed(0, 1, b"")), InternalError),
         (told(Refused(PdfDamaged.code, {"why": "it"})), PdfDamaged),
         (told(Refused("unknown", {})), PdfTooComplex),

@@ -197,6 +197,7 @@ async def test_an_answer_that_has_no_next_update_is_soon_old(
         assert (await asker.of_signer(pen, offline=True)).why is Why.STALE
 
 
+P_256 = bytes.fromhex("06082A8648CE3D030107")  # the curve's identifier
 Lie = Callable[[SmallAuthority, Pen, Pen], bytes]
 OTHER = SmallAuthority("AC AUTRE SIMULATION")
 OCSP_LIES: dict[str, tuple[Lie, Why]] = {
@@ -205,6 +206,10 @@ OCSP_LIES: dict[str, tuple[Lie, Why]] = {
     "signed by the certificate itself": (lambda root, pen, _: signed_by_itself(root, pen), Why.GARBLED),
     "signed by an expired responder": (lambda root, pen, _: signed_by_expired(root, pen), Why.GARBLED),
     "its signature changed": (lambda root, pen, _: changed(ocsp_answer(root, pen.signer.certificate)), Why.GARBLED),
+    "by a key on a curve that nobody knows": (
+        lambda root, pen, _: ocsp_answer(root, pen.signer.certificate).replace(P_256, b"\x06\x08\x0a" + P_256[3:]),
+        Why.GARBLED,
+    ),
     "of yesterday": (lambda root, pen, _: ocsp_answer(root, pen.signer.certificate, age=DAY), Why.STALE),
     "of tomorrow": (lambda root, pen, _: ocsp_answer(root, pen.signer.certificate, age=-DAY), Why.GARBLED),
     "try later": (lambda *_: bytes.fromhex("30030a0103"), Why.GARBLED),

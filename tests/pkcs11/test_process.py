@@ -16,6 +16,7 @@ import pytest
 
 from cardd.driver import Card
 from cardd.errors import CarddError, ModuleFailed
+from cardd.frames import framed
 from cardd.model import UNCONFINED, Algorithm, Confinement, KeyPurpose, KeyRef, Message
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.card import TokenCard
@@ -279,8 +280,8 @@ while daemon.recv(4096):
 
 @pytest.mark.parametrize(
     "octets",
-    [b"\xff" * 4, (12).to_bytes(4, "big") + b"no msgpack\0\0"],
-    ids=["longer than any answer", "no answer"],
+    [b"\xff" * 4, framed(b"no msgpack"), framed(b"\x81\xa1a" * 2000)],
+    ids=["longer than any answer", "no answer", "deep"],
 )
 def test_a_process_that_answers_what_none_can_has_failed(octets: bytes) -> None:
     module = Module("/x.so", command=(sys.executable, "-I", "-S", "-c", ANSWERING, octets.hex()))

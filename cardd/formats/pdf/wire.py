@@ -140,5 +140,5 @@ def receive_answer(link: socket.socket, deadline: float) -> Told:
     """Wait for the answer until the monotonic ``deadline``. Raises Broken, OSError (TimeoutError)."""
     try:
         return _told.decode(receive(link, FRAME_MAX, deadline))
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise Broken from fault

@@ -157,7 +157,7 @@ def receive_reply(link: socket.socket, deadline: float) -> Reply:
     """Wait for the answer until the monotonic ``deadline``. Raises Broken, TimeoutError."""
     try:
         return _replies.decode(receive(link, FRAME_MAX, deadline))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Broken from error
 
 
