@@ -214,7 +214,7 @@ class _Shower:
 
 
 async def _notice(data: bytes) -> None:
-    with suppress(ValueError):  # which ends the connection
+    with suppress(ValueError, RecursionError):  # which end the connection
         told, shower = lines.read(data), _Shower()
         await notices.heard("fr", shower, told, lambda _: None)
         await tray.heard("fr", shower, shower, told, lambda _: None)

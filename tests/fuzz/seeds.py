@@ -44,6 +44,7 @@ from cardd_simulators.cards.contents import CardContents
 from cardd_simulators.cards.files import File, Folder
 from tests.fuzz.corpus import seed
 from tests.fuzz.documents import ASKED, COVERED, MATERIAL
+from tests.fuzz.machine_seeds import ATRS, desktop, drivers
 from tests.fuzz.pdf import opened
 from tests.fuzz.programs import ADDRESS, BODIES, CHALLENGE, PAGE
 from tests.fuzz.providers import CLIENT, DISCOVERED, ISSUER, JWK, NOW, _json, signed
@@ -86,11 +87,6 @@ FILES = {
     0x7005: "cdf",
     0xB002: "certificate",
 }
-ATRS = (
-    "3BAC00402A001225006480000310009000",
-    "3B9B188001001225006480040100009044",
-    "3B8F80010031B86404B0ECC1739401808290000E",
-)
 ANSWERS = ("6110", "5A0A802500000199219000")  # each goes behind its length, in two bytes
 RECORDED = Path(__file__).parents[1] / "p11" / "recorded"
 PROGRAMS = ("ssh-keygen", "gnutls-cli-3.8", "curl", "nss", "openssl-3.5-provider", "p11tool-3.8")
@@ -402,6 +398,8 @@ def providers() -> Seeds:
 
 GROUPS: dict[str, Callable[[], Seeds]] = {
     "cards": cards,
+    "desktop": desktop,
+    "drivers": drivers,
     "programs": programs,
     "documents": documents,
     "files": files,

@@ -1,0 +1,172 @@
+"""Seeds of whole cards, key files, modules of PKCS#11, and the programs of a desktop."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dbus_fast import Message, Variant
+
+from cardd.apdu import Protocol
+from cardd.driver import CardDriver
+from cardd.frames import framed
+from cardd.model import CardKind
+from cardd.system.dbus_menu import MENU
+from cardd.system.tray import ITEM, WATCHER
+from cardd_drivers.cps3 import Cps3Driver
+from cardd_drivers.cps4 import Cps4Driver
+from cardd_drivers.pkcs11 import messages
+from cardd_simulators.cards.interface import PoweredCard
+from tests.drivers.channel import CountingChannel
+from tests.fuzz.desktop import CALL, OWNER, RETURN, SEAT_PATH, SESSION_PATH, SIGNAL, part
+from tests.fuzz.drivers import OPENING, READER, _used
+from tests.rig.organisation import make
+from tests.rig.simulator import simulated_card, simulated_cps4
+
+Said = tuple[int, int, str, list[Any]]  # a part of what a bus says: its kind, its name, its type, its body
+ATRS = (
+    "3BAC00402A001225006480000310009000",
+    "3B9B188001001225006480040100009044",
+    "3B8F80010031B86404B0ECC1739401808290000E",
+)
+VITALE, CPS2TER = "3B75130000439C09EA9000", "3B6F0000001225006480820212009000"
+
+
+def drivers() -> dict[str, dict[str, bytes]]:
+    """Of simulated cards, openssl's key files, and a module that signs with a card."""
+    with TemporaryDirectory() as directory:
+        made = make(Path(directory), ec=True)
+        key_file = Path(directory) / "small.p12"
+        key, certificate = (str(made.authentication.with_suffix(end)) for end in (".key", ".pem"))
+        command = ["openssl", "pkcs12", "-export", "-inkey", key, "-in", certificate, "-iter", "1"]
+        subprocess.run([*command, "-passout", f"pass:{OPENING}", "-out", key_file], check=True)
+        opened = key_file.read_bytes()
+    return {
+        "cps3": {"": _asked_of(simulated_card(), Cps3Driver(), CardKind.CPS3)},
+        "cps4": {"": _asked_of(simulated_cps4(), Cps4Driver(), CardKind.CPS4)},
+        "probed": {str(number): bytes.fromhex(atr) for number, atr in enumerate((*ATRS, VITALE, CPS2TER))},
+        "pinpad": {"features": bytes.fromhex("060442000DB607044200"), "answer": bytes.fromhex("6401")},
+        "key_file": {"": opened},
+        "gate": {"": _through_the_gate()},
+    }
+
+
+def _asked_of(card: PoweredCard, driver: CardDriver, kind: CardKind) -> bytes:
+    """What a card answers, each behind its length."""
+    answers: list[bytes] = []
+
+    def process(command: bytes) -> bytes:
+        answers.append(card.process(command))
+        return answers[-1]
+
+    _used(driver.open(CountingChannel(process, atr=card.power_on(), protocol=Protocol.T1), kind))
+    return b"".join(len(answer).to_bytes(2) + answer for answer in answers)
+
+
+def _through_the_gate() -> bytes:
+    """What libpcsclite and pcscd say when a module signs."""
+    reader = READER.encode().ljust(128, b"\0")
+    state = messages.STATE.pack(reader, 0, messages.PRESENT, 0, bytes(33), 17, 1)
+    command, sent = messages.Command, bytes.fromhex("0084000008")
+    connect, transmit = messages.CONNECT.pack, messages.TRANSMIT.pack(7, 1, 8, 5, 1, 8, 10, 0)
+    talk: tuple[tuple[int, bytes, bytes, bytes], ...] = (
+        (command.VERSION, messages.VERSION.pack(4, 5, 0), b"", b""),
+        (command.ESTABLISH_CONTEXT, struct.pack("=III", 0, 1, 0), b"", b""),
+        (command.STATES, b"", b"", state + bytes(15 * messages.STATE.size)),
+        (command.CONNECT, connect(1, reader, 2, 1, 0, 0, 0), b"", connect(1, reader, 2, 1, 7, 1, 0)),
+        (command.BEGIN, messages.TRANSACTION_BEGIN.pack(7, 0), b"", b""),
+        (command.TRANSMIT, transmit, sent, transmit + bytes(8) + b"\x90\x00"),
+        (command.END, messages.TRANSACTION_END.pack(7, messages.LEAVE, 0), b"", b""),
+        (command.DISCONNECT, messages.TRANSACTION_END.pack(7, messages.LEAVE, 0), b"", b""),
+        (command.RELEASE_CONTEXT, struct.pack("=II", 1, 0), b"", b""),
+    )  # fmt: skip
+    asked = b"".join(messages.HEADER.pack(len(body), number) + body + more for number, body, more, _ in talk)
+    answers = [answer or body for _, body, _, answer in talk]
+    return len(asked).to_bytes(2) + asked + b"".join(len(answer).to_bytes(2) + answer for answer in answers)
+
+
+def desktop() -> dict[str, dict[str, bytes]]:
+    """Of a desktop where somebody works, with a panel that draws our menu, and of a daemon that uses a lent reader."""
+    one = [["1", 1000, "camille", "seat0", SESSION_PATH]]
+    logind: tuple[Said, ...] = (
+        (RETURN, 0, "a(susso)", [one]),  # whose screen was locked
+        (RETURN, 0, "a(susso)", [one]),
+        *((RETURN, 0, "v", [Variant("b", False)]) for _ in range(2)),
+        (RETURN, 0, "v", [Variant("s", "x11")]),
+        (RETURN, 0, "v", [Variant("s", "user")]),
+        (RETURN, 0, "v", [Variant("b", False)]),
+        (RETURN, 0, "a(so)", [[["seat0", SEAT_PATH]]]),
+        (RETURN, 0, "v", [Variant("(so)", ["1", SESSION_PATH])]),
+        (RETURN, 0, "v", [Variant("s", "user")]),
+        (RETURN, 0, "v", [Variant("b", False)]),
+        (RETURN, 0, "v", [Variant("(uo)", [1000, SESSION_PATH])]),
+        (RETURN, 0, "v", [Variant("b", True)]),
+        (RETURN, 0, "o", ["/org/freedesktop/login1/user/_1000"]),
+        (RETURN, 0, "v", [Variant("(so)", ["1", SESSION_PATH])]),
+        (SIGNAL, 0, "b", [True]),
+        (SIGNAL, 2, "so", ["1", SESSION_PATH]),
+        (SIGNAL, 3, "", []),
+        (SIGNAL, 5, "sa{sv}as", ["org.freedesktop.login1.Session", {"LockedHint": Variant("b", True)}, []]),
+        (SIGNAL, 7, "sss", ["org.freedesktop.login1", OWNER, ""]),
+    )
+    notices: tuple[Said, ...] = (
+        (RETURN, 0, "as", [["actions", "body-markup"]]),
+        (RETURN, 0, "u", [5]),
+        (SIGNAL, 0, "us", [5, "default"]),
+        (SIGNAL, 1, "uu", [5, 2]),
+        (RETURN, 0, "as", [["actions"]]),
+        (RETURN, 0, "u", [6]),
+        (RETURN, 0, "o", ["/org/freedesktop/portal/desktop/request/1"]),
+    )
+    pressed = [2, "clicked", Variant("s", ""), 0]
+    panel: tuple[tuple[int, str, list[Any]], ...] = (
+        (0, "iias", [0, -1, []]),
+        (1, "aias", [[], ["label"]]),
+        (2, "is", [1, "label"]),
+        (3, "isvu", [1, "clicked", Variant("s", ""), 0]),
+        (4, "a(isvu)", [[pressed]]),
+        (5, "i", [0]),
+        (6, "ai", [[1, 9]]),
+        (7, "ss", [ITEM, "Title"]),
+        (8, "s", [ITEM]),
+        (10, "ss", [MENU, "Version"]),
+        (11, "s", [MENU]),
+        (13, "ii", [0, 0]),
+        (15, "is", [1, "vertical"]),
+        (16, "", []),
+    )  # fmt: skip
+    tray: list[Said] = [(RETURN, 0, "", []), *((CALL, *called) for called in panel)]
+    tray += [(SIGNAL, 17, "sss", [WATCHER, "", OWNER]), (RETURN, 0, "", [])]
+    asked = (
+        b'{"call": "establish"}\n',
+        b'{"call": "readers"}\n',
+        b'{"call": "wait", "states": [["Lecteur A", 0]], "timeout": 0}\n',
+        b'{"call": "connect", "reader": "Lecteur A"}\n',
+        b'{"call": "begin", "handle": 1}\n',
+        b'{"call": "transmit", "handle": 1}\n\0\x20\0\1\x041234',
+        b'{"call": "control", "handle": 1, "code": 1}\n',
+        b'{"call": "atr", "handle": 1}\n',
+        b'{"call": "end", "handle": 1}\n',
+        b'{"call": "reconnect", "handle": 1, "disposition": 1}\n',
+        b'{"call": "disconnect", "handle": 1, "disposition": 1}\n',
+    )
+    return {
+        "logind": {"": _said(logind)},
+        "notifications": {"": _said(notices)},
+        "tray": {"": _said(tray)},
+        "lending": {"": b"".join(map(framed, asked))},
+    }
+
+
+def _said(parts: Iterable[Said]) -> bytes:
+    return b"".join(part(kind, name, signature, _body(signature, body)) for kind, name, signature, body in parts)
+
+
+def _body(signature: str, body: list[Any]) -> bytes:
+    told = Message(path="/", interface="a.b", member="C", signature=signature, body=body)._marshall(False)
+    size = int.from_bytes(told[4:8], "little")
+    return bytes(told[-size:]) if size else b""
