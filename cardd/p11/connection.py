@@ -62,7 +62,7 @@ class Connection(asyncio.BufferedProtocol):
         self._rests = False
         self._look: asyncio.TimerHandle | None = None
         self._in_order: dict[int, deque[tuple[int, Call, Reader]]] = {}  # by session: what waits behind what runs
-        self._due: deque[tuple[int, Call, Reader]] = deque()  # what waited so, and is next
+        self._due: deque[int] = deque()  # sessions in which nothing runs and something waits
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -185,8 +185,7 @@ class Connection(asyncio.BufferedProtocol):
     def _take_next(self) -> bool:
         try:
             if self._due:
-                self._unanswered -= 1
-                self._begin_in_order(*self._due.popleft())
+                self._begin_due(self._due.popleft())
                 return True
             request = self._frames.take()
             if request is not None:
@@ -216,42 +215,55 @@ class Connection(asyncio.BufferedProtocol):
 
     def _begin_in_order(self, tag: int, call: Call, reader: Reader) -> None:
         """Raises Malformed."""
-        waiting = self._in_order.get(reader.first_ulong()) if call.of is Of.SESSION else None
-        if waiting is None:
-            self._begin(tag, call, reader)
-        else:
-            waiting.append((tag, call, reader))
+        session = reader.first_ulong() if call.of is Of.SESSION else None
+        if session in self._in_order:
+            self._in_order[session].append((tag, call, reader))
             self._unanswered += 1
+        else:
+            self._begin(tag, call, reader, session)
 
-    def _begin(self, tag: int, call: Call, reader: Reader) -> None:
-        """Raises Malformed."""
+    def _begin_due(self, session: int) -> None:
+        """Answer the first call that waits in a session, or begin to; the others keep their order. Raises Malformed."""
+        self._unanswered -= 1
+        if not self._begin(*self._in_order[session].popleft(), session):
+            self._go_on(session)
+
+    def _go_on(self, session: int) -> None:
+        """Have what waits in a session be next, in this program's turns."""
+        if self._in_order.get(session):
+            self._due.append(session)
+        else:
+            self._in_order.pop(session, None)
+
+    def _begin(self, tag: int, call: Call, reader: Reader, session: int | None) -> bool:
+        """Answer a call, or begin to; return whether it runs on. Raises Malformed."""
         if self.module is None:
-            return
+            return False
         try:
             self.module.ensure_begun(call.name)
             answer = HANDLERS[call.name](self.module, reader)
         except Refused as refused:
             self._answer(tag, failure(refused.rv))
-            return
+            return False
         except Malformed:
             raise
         except Exception:  # the program must have its answer
             log.exception("a call of PKCS#11 failed: %s", Plain(call.name))
             self._answer(tag, failure(Rv.GENERAL_ERROR))
-            return
+            return False
         if isinstance(answer, bytes):
             self._answer(tag, success(call.number, call.answer, answer))
-            return
-        session = reader.first_ulong() if call.of is Of.SESSION else None
+            return False
         if session is not None:
-            self._in_order[session] = deque()
+            self._in_order.setdefault(session, deque())
         self._unanswered += 1
         asked = Asked(self._server.observer, name=f"PKCS#11 {call.name}", lasts=call.lasts)
         with waited_for_by(self.presence), working_on(asked):
             self._running.start(self._wait(tag, call, session, answer))
+        return True
 
     async def _wait(self, tag: int, call: Call, session: int | None, answer: Awaitable[bytes]) -> None:
-        """Give the answer when it is there; what waits behind it in its session is next, in this program's turns."""
+        """Give the answer when it is there; what waits behind it in its session is next."""
         is_done = False
         try:
             body = success(call.number, call.answer, await answer)
@@ -266,7 +278,7 @@ class Connection(asyncio.BufferedProtocol):
         if asked := current():
             self._server.observer.ended(asked, OK if is_done else FAILED)
         if session is not None:
-            self._due.extend(self._in_order.pop(session, ()))
+            self._go_on(session)
         self._line_up()
 
     def _answer(self, tag: int, body: bytes) -> None:

@@ -241,7 +241,7 @@ class Module(Record):
         state = STATES[is_writing, self.uses.is_logged_in(session.card)]
         return ulong(session.slot, state, session.flags, 0)
 
-    async def login(self, call: Reader) -> bytes:
+    def login(self, call: Reader) -> Answer:
         """C_Login: by cardd's own dialog, whatever PIN came with it."""
         session, user = self._session(call), call.ulong()
         call.octets()
@@ -249,12 +249,16 @@ class Module(Record):
             case UserType.USER:
                 if self.uses.is_logged_in(session.card):
                     raise Refused(Rv.USER_ALREADY_LOGGED_IN)
-                await self.uses.log_in(session.card)
+                return self._logged_in(session)
             case UserType.CONTEXT_SPECIFIC:
                 if session.signing is None:
                     raise Refused(Rv.OPERATION_NOT_INITIALIZED)
+                return b""
             case _:
                 raise Refused(Rv.USER_TYPE_INVALID)
+
+    async def _logged_in(self, session: OpenSession) -> bytes:
+        await self.uses.log_in(session.card)
         return b""
 
     def logout(self, call: Reader) -> bytes:

@@ -206,6 +206,16 @@ async def test_what_no_client_sends_ends_the_connection(client: Client, inside: 
     assert await (await inside.client()).slots()
 
 
+async def test_a_login_that_is_cut_short_ends_the_connection_and_is_no_error_of_ours(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.send("login", ulong(await client.session()))
+
+    with pytest.raises(asyncio.IncompleteReadError):
+        await client.answer()
+    assert caplog.records == []
+
+
 async def test_nested_templates_end_the_connection(client: Client) -> None:
     session = await client.session()
     nested = struct.pack(">IIBII", 1, 0x40000211, 1, 24, 1) * 100
@@ -236,6 +246,33 @@ async def test_many_calls_at_once_are_all_answered_and_in_order_within_a_session
 
     assert [tag for tag, _ in answered] == tags
     assert len({values for _, values in answered[1::2]}) == 100
+
+
+async def test_what_waits_keeps_its_order_where_many_programs_take_turns(inside: Inside) -> None:
+    """Each turn of the loop has time for some of their calls, and a refusal comes between two of one session's."""
+    clients = [await inside.client() for _ in range(16)]
+    sessions = [await client.session() for client in clients]
+    key = await clients[0].key(sessions[0])
+    inside.person.attentive.clear()
+    sent = []
+    for client, session in zip(clients, sessions, strict=True):
+        tags = [client.send("login", ulong(session, 1) + octets(None))]  # which ends for all of them at once
+        for _ in range(15):
+            tags.append(client.send("sign_init", ulong(session) + mechanism(Mechanism.RSA_PKCS) + ulong(key)))
+            tags.append(client.send("sign", ulong(session) + octets(b"no digest") + room(256)))
+            tags.append(client.send("get_session_info", ulong(session)))
+        sent.append(tags)
+    await eventually(lambda: bool(inside.person.open))
+    inside.person.attentive.set()
+
+    assert [[await tag_answered(client) for _ in sent[0]] for client in clients] == sent
+
+
+async def tag_answered(client: Client) -> int:
+    """Return which call the next answer is for, a refusal too."""
+    tag, options, size = struct.unpack(">III", await client.reader.readexactly(12))
+    await client.reader.readexactly(options + size)
+    return int(tag)
 
 
 async def test_another_session_is_answered_while_one_waits(client: Client, inside: Inside) -> None:
