@@ -68,8 +68,7 @@ class Sessions(Part, Record):
 
         Raises SessionClosed when the daemon stops: a login may have been under way.
         """
-        if self._has_stopped:
-            raise SessionClosed(reason="daemon_stopped")
+        self.ensure_opening()
         token, now = new_token(), self.clock.monotonic()
         session = Session(
             id=session_id,
@@ -95,6 +94,11 @@ class Sessions(Part, Record):
             self._publish("session.opened", session)
             self.lifecycle.session_opened(session)
         return session, token
+
+    def ensure_opening(self) -> None:
+        """Raises SessionClosed when the daemon stops: nobody is asked for a login that comes to nothing."""
+        if self._has_stopped:
+            raise SessionClosed(reason="daemon_stopped")
 
     def wait_anew(self, session: Session, pending: Pending) -> None:
         """A pending session waits with other digits, or longer: the push was sent again."""

@@ -150,11 +150,12 @@ class CardLogins:
     async def open(self, caller: Caller, method: Method) -> tuple[Session, str]:
         """Ask for the PIN and open a session; the token is given once.
 
-        Raises what the method's ``choose`` and ``PinEntry.login`` raise; before any PIN KeysUnusable and
-        CardContactless for a card without a key for a session; CardIncomplete when it has no certificate for its keys,
-        HolderUnknown, LoginCertificateExpired, LoginCertificateNotYetValid, AuditUnavailable, TooManyRequests;
-        CardInUse where another OS user came to hold a person's card while its PIN was asked for.
+        Raises what the method's ``choose`` and ``PinEntry.login`` raise; before any PIN SessionClosed when the daemon
+        stops, KeysUnusable and CardContactless for a card without a key for a session; CardIncomplete when it has no
+        certificate for its keys, HolderUnknown, LoginCertificateExpired, LoginCertificateNotYetValid, AuditUnavailable,
+        TooManyRequests; CardInUse where another OS user came to hold a person's card while its PIN was asked for.
         """
+        self._sessions.ensure_opening()
         mine = [session for session in self._sessions.of(caller.peer.uid) if session.caller.key == caller.key]
         if len(mine) >= SESSIONS_MAX:
             raise TooManyRequests(retry_after=60)

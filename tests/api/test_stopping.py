@@ -83,5 +83,26 @@ async def test_a_list_ends_with_the_signature_under_way_and_its_caller_is_told_w
     assert api.card.resets > resets, "the card was left logged in"
 
 
+async def test_nobody_is_asked_for_a_pin_while_the_last_signature_is_finished(
+    tmp_path: Path, started: Callable[[Workbench], Awaitable[Workbench]]
+) -> None:
+    api = await started(Workbench(tmp_path, Config(card=Card(hold=0))))
+    path, token = await api.logged_in()
+    secret = await api.pair()
+    asked = len(api.person.pin_questions)
+    pause = Pause(api, 3)
+    asking = asyncio.create_task(api.call("POST", f"{path}/signatures", SIGN, bearer=token))
+    await eventually(pause.is_asked.is_set)
+    stopping = asyncio.create_task(api.lifecycle.stop())
+    await eventually(lambda: not api.sessions.of(api.uid or 0))
+    answer = asyncio.create_task(api.call("POST", "/v1/sessions", {"method": "cpx"}, bearer=secret))
+    await asyncio.sleep(0.05)
+    pause.goes_on.set()
+    assert (await answer).code == "session.closed"
+    assert (await asking).status == 200
+    await stopping
+    assert len(api.person.pin_questions) == asked
+
+
 async def _locked(api: Workbench) -> None:
     api.sessions.lock_where(lambda _: True)

@@ -108,10 +108,11 @@ class EcpsLogins(Part):
         """Wake the mobile, or prepare the page: a pending session, and its token, given once.
 
         Raises MethodUnavailable, InvalidRequest without a national id for the mobile, TooManyRequests, RefusedTooOften,
-        PushTooSoon, and what ``PscProvider.begin`` raises.
+        PushTooSoon, SessionClosed when the daemon stops, and what ``PscProvider.begin`` raises.
         """
         self.connection.check()
         context, sessions = self._context, self._context.sessions
+        sessions.ensure_opening()
         context.dialogs.ensure_askable(caller.key)
         if sum(session.caller.key == caller.key for session in sessions.of(caller.peer.uid)) >= self.limits.sessions:
             raise TooManyRequests(retry_after=60)
