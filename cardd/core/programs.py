@@ -8,6 +8,7 @@ file that others than root can change, nor of one that runs scripts.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from urllib.parse import quote
@@ -40,7 +41,7 @@ class ProgramRight(StrEnum):
 
 
 class KnownProgram(Value):
-    """One program that a user let in; ``used`` is the day of its last use."""
+    """One program that a user let in; ``used`` the day of its last use, ``until`` the end of all its rights."""
 
     path: str
     uid: int
@@ -123,9 +124,8 @@ class Programs(Part):
 
     def standings(self, uid: int) -> list[KnownProgram]:
         """Return the programs that this user let in, by their paths."""
-        now = self._clock.now()
-        mine = {key: one for key, one in {**self._known, **self._once}.items() if key.uid == uid and now < one.until}
-        return [mine[key] for key in sorted(mine)]
+        keys = sorted({key for key in (*self._known, *self._once) if key.uid == uid})
+        return [one for one in map(self._standing, keys) if one]
 
     def revoke(self, path: str, uid: int) -> None:
         """Shut a program out: its logins end at once, and it has to ask again. Raises ProgramNotFound."""
@@ -146,26 +146,31 @@ class Programs(Part):
 
     # --- consents
 
-    def _may(self, program: Caller, right: ProgramRight) -> bool:
-        key = program.key
+    def _standing(self, key: CallerKey) -> KnownProgram | None:
+        """Return what a program may do now, for the present and remembered; None where it may do nothing."""
         now = self._clock.now()
         found = [one for one in (self._once.get(key), self._known.get(key)) if one and now < one.until]
-        known = next((one for one in found if right in one.rights), None)
-        if known is None:
+        if not found:
+            return None
+        rights = tuple(right for right in ProgramRight if any(right in one.rights for one in found))
+        since, until, used = min(x.since for x in found), max(x.until for x in found), max(x.used for x in found)
+        return KnownProgram(found[0].path, key.uid, rights, since, until, used)
+
+    def _may(self, program: Caller, right: ProgramRight) -> bool:
+        standing = self._standing(program.key)
+        if standing is None or right not in standing.rights:
             return False
-        if known.used != now.date():
-            self._use(key, now.date())
+        self._use(program.key, self._clock.now().date())
         return True
 
     def _use(self, key: CallerKey, day: date) -> None:
         """Note the day, so that of many programs the right one makes room; a full disk keeps nobody out."""
-        among = self._once if key in self._once else self._known
-        among[key] = replace(among[key], used=day)
-        if among is self._known:
-            try:
-                self._save()
-            except StateUnavailable:
-                return
+        for among in (self._once, self._known):
+            if key in among and among[key].used != day:
+                among[key] = replace(among[key], used=day)
+                if among is self._known:
+                    with contextlib.suppress(StateUnavailable):
+                        self._save()
 
     async def _ask(self, program: Caller, wanted: Wanted, *, is_lasting: bool) -> None:
         refused = (program.key, wanted.right)
@@ -195,11 +200,8 @@ class Programs(Part):
             params["until"] = (self._clock.now() + timedelta(days=days)).date().isoformat()
         third = Choice.ALWAYS if is_lasting and days else None
         # programs that nobody let in are one caller: three refusals end it, whatever file asks next
-        asks = program.key if self._is_known(program) else CallerKey(program.peer.uid, STRANGERS)
+        asks = program.key if self._standing(program.key) else CallerKey(program.peer.uid, STRANGERS)
         return Question("program", program.peer.uid, params, third=third, caller=asks)
-
-    def _is_known(self, program: Caller) -> bool:
-        return program.key in self._known or program.key in self._once
 
     def _refuse(self, program: Caller, right: ProgramRight, error: ProgramRefused | ConsentTimeout) -> None:
         now = self._clock.monotonic()
@@ -211,7 +213,7 @@ class Programs(Part):
         key, now = program.key, self._clock.now()
         is_lasting = choice is Choice.ALWAYS
         among = self._known if is_lasting else self._once
-        before = among.get(key)
+        were, before = dict(among), among.get(key)
         rights = {right, *(before.rights if before and now < before.until else ())}
         until = now + (timedelta(days=self._settings.remember_days) if is_lasting else ONCE)
         kept = tuple(one for one in ProgramRight if one in rights)
@@ -221,7 +223,7 @@ class Programs(Part):
             try:
                 self._save()
             except StateUnavailable:
-                del among[key]
+                self._known = were
                 raise
 
     def _make_room(self, among: dict[CallerKey, KnownProgram], uid: int) -> None:

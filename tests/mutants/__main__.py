@@ -91,7 +91,7 @@ def main() -> int:
     tests = sorted({test for module in modules for test in MODULES[module]})
     prepare(modules, tests)
     command = [str(Path(sys.executable).with_name("mutmut"))]
-    cores = str(os.cpu_count() or 1)
+    cores = str(len(os.sched_getaffinity(0)))
     with (BUILD / "log").open("w") as log:  # a line for each turn of a wheel
         run = [*command, "run", "--max-children", cores]
         ended = subprocess.run(run, cwd=BUILD, stdout=log, stderr=log, check=False)

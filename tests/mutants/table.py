@@ -4,7 +4,16 @@ from __future__ import annotations
 
 MODULES: dict[str, tuple[str, ...]] = {
     "cardd/core/attempts.py": ("tests/core/test_attempts.py",),
+    "cardd/core/clients.py": ("tests/core/test_clients.py",),
+    "cardd/core/consents.py": ("tests/core/test_consents.py",),
+    "cardd/core/origins.py": ("tests/core/test_origins.py",),
+    "cardd/core/owners.py": ("tests/core/test_owners.py",),
+    "cardd/core/page_consents.py": ("tests/core/test_origins.py",),
     "cardd/core/page_keys.py": ("tests/core/test_page_keys.py",),
+    "cardd/core/page_passes.py": ("tests/core/test_page_passes.py",),
     "cardd/core/pin_guard.py": ("tests/core/test_pin_guard.py",),
+    "cardd/core/programs.py": ("tests/core/test_programs.py",),
+    "cardd/core/session.py": ("tests/core/test_session_life.py",),
+    "cardd/core/sessions.py": ("tests/core/test_session_life.py",),
     "cardd/core/totp.py": ("tests/core/test_totp.py",),
 }
