@@ -68,6 +68,7 @@ class Owners(Part):
         *,
         is_told: bool,
     ) -> None:
+        self.told_within = TOLD_WITHIN
         self._sessions = sessions
         self._audit = audit
         self._people = people
@@ -80,7 +81,7 @@ class Owners(Part):
 
     async def start(self) -> None:
         """Wait for nobody's word any more after a moment."""
-        asyncio.get_running_loop().call_later(TOLD_WITHIN, self.told.set)
+        asyncio.get_running_loop().call_later(self.told_within, self.told.set)
 
     def seated(self, users: frozenset[int] | None) -> None:
         """Take note of who sits at the machine now; None where nobody tells."""

@@ -12,9 +12,9 @@ from urllib.parse import quote
 import pytest
 
 from cardd.config import Config, Web
-from cardd.core.page_passes import CHALLENGE_LIFETIME, EACH_MAX, PASS_LIFETIME, USER_MAX
+from cardd.core.page_passes import CHALLENGE_LIFETIME, PASS_LIFETIME
 from cardd.errors import ConsentTimeout
-from cardd.model import Choice, Peer
+from cardd.model import Choice
 from tests.api.test_events import hears_nothing, stream
 from tests.api.workbench import ALLOWED, CHALLENGES, PAGE, PAGE_WITH_PORT, PIN, Got, Workbench
 from tests.rig.memory import SwitchedStore
@@ -226,27 +226,6 @@ async def test_only_a_public_key_on_the_one_curve_is_taken(
     proof = api.key.proof(await challenge(api), PAGE, address(api))
     body = {"page_key": {**api.key.jwk, **changed}, "proof": proof}
     assert (await api.call("POST", "/v1/clients", body, headers=FROM_PAGE)).code == code
-
-
-async def test_whoever_asks_for_challenges_without_end_pushes_out_their_own(api: Workbench) -> None:
-    first, other = await challenge(api), await challenge(api, PAGE_WITH_PORT)
-    for _ in range(EACH_MAX):
-        await challenge(api)
-    assert (await proved(api, api.key.proof(first, PAGE, address(api)))).json["reason"] == "challenge"
-    got = await proved(api, api.key.proof(other, PAGE_WITH_PORT, address(api)), origin=PAGE_WITH_PORT)
-    assert got.status == 201
-
-
-async def test_strange_sites_that_ask_for_challenges_without_end_push_out_no_listed_ones(
-    started: Start, tmp_path: Path
-) -> None:
-    api = await started(Workbench(tmp_path, Config(web=Web(unknown_origins="ask"))))
-    first = await challenge(api)
-    for site in range(USER_MAX // EACH_MAX + 1):
-        peer, origin = Peer(api.uid or 0, 1), f"https://h{site}.example"
-        for _ in range(EACH_MAX):
-            api.parts.origins.passes.challenge(origin, peer)
-    assert (await proved(api, api.key.proof(first, PAGE, address(api)))).status == 201
 
 
 async def test_a_program_gets_no_challenge(api: Workbench) -> None:
