@@ -294,7 +294,7 @@ def _identity(config: Config, outside: Outside, core: _Core) -> _Identity:
 def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, pdf: _PdfProcesses) -> Parts:
     clock, audit, sessions, signing = outside.clock, core.audit, core.sessions, core.signing
     organisation, situations, ecps = identity.organisation, identity.situations, identity.logins.ecps
-    pin_life = PinLife(core.dialogs, core.pins, audit, core.lifecycle)
+    pin_life = PinLife(core.dialogs, core.pins, core.leases, audit, core.lifecycle)
     return Parts(
         lifecycle=core.lifecycle,
         events=core.events,

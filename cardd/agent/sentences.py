@@ -21,7 +21,7 @@ cannot be remembered), process (whose file is not known), until (day) |
 | ``remember_hint`` | client, national_id |
 | ``relay`` | client, upstream, host, lent (when it is the organisation's certificate) |
 | ``organisation`` | client |
-| ``pin_change``, ``pin_unblock`` | client |
+| ``pin_change``, ``pin_unblock`` | client; takes_over (the new PIN ends another user's session) |
 | ``card`` | client, card, reader, holder (may be absent) |
 | ``agent`` | program, pid |
 | ``agent_taken`` | – |

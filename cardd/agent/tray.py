@@ -65,8 +65,8 @@ class Item(Protocol):
 class Desktop(Protocol):
     """The desktop's notifications, and its browser."""
 
-    async def tell(self, title: str, sentence: str) -> None:
-        """Show a notification. Raises OSError where there are none."""
+    async def tell(self, title: str, sentence: str, *, replaces: str = "") -> None:
+        """Show a notification, in the place of the one before that has the same ``replaces``. Raises OSError."""
         ...
 
     async def open(self, address: str) -> None:
@@ -150,9 +150,9 @@ async def heard(language: str, item: Item, desktop: Desktop, told: Mapping[str, 
         await item.hide()
     elif isinstance(failure := told.get("failure"), list):
         title, sentence = (str(one) for one in failure)
-        await in_peace(desktop.tell(title, sentence))
+        await in_peace(desktop.tell(title, sentence, replaces=PIN))
     elif told.get("done") == PIN:
-        await in_peace(desktop.tell(_(PIN_CHANGED, language), ""))
+        await in_peace(desktop.tell(_(PIN_CHANGED, language), "", replaces=PIN))
 
 
 def looks(state: Mapping[str, object], language: str) -> tuple[str, str, list[Entry]]:

@@ -137,7 +137,7 @@ def _merged(files: Iterable[tuple[str, str]]) -> Config:
 
 def _text(file: Path) -> str:
     try:
-        return read_file(file, SMALL).decode()
+        return read_file(file, SMALL).decode("utf-8-sig")  # editors of Windows put a mark before the first byte
     except FileNotFoundError:
         raise _invalid(str(file), "", Unfit("absent", "")) from None
     except PermissionError:

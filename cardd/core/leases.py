@@ -12,8 +12,15 @@ from cardd.core.inserted_card import InsertedCard
 from cardd.core.session import Session
 from cardd.core.sessions import Sessions
 from cardd.errors import CardInUse
+from cardd.model import Question
+from cardd.values import replace
 
 TAKEN_OVER = "taken_over"  # why a session ended
+
+
+def telling(question: Question, others: AbstractSet[Session]) -> Question:
+    """Return the question, which says that the PIN ends the sessions of others where there are any."""
+    return replace(question, params={**question.params, "takes_over": ""}) if others else question
 
 
 class Leases:
@@ -31,10 +38,12 @@ class Leases:
             if session.card is card and session.caller.peer.uid != uid and session.method in self._personal
         )
 
-    def take(self, card: InsertedCard, uid: int, told: AbstractSet[Session]) -> None:
-        """End the sessions of others that this user's person was told of. Raises CardInUse where there are more."""
-        others = self.of_others(card, uid)
-        if not others <= told:
+    def ensure_told(self, card: InsertedCard, uid: int, told: AbstractSet[Session]) -> None:
+        """Raises CardInUse where others hold the card by more sessions than this user's person was told of."""
+        if not self.of_others(card, uid) <= told:
             raise CardInUse
-        for session in others:
+
+    def take(self, card: InsertedCard, uid: int) -> None:
+        """End the sessions that others have open on this card: this user's person knows its PIN."""
+        for session in self.of_others(card, uid):
             self._sessions.close(session, TAKEN_OVER)

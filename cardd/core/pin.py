@@ -13,6 +13,7 @@ from typing import TypeVar
 from cardd.core.card_transaction import HolderVerification, PinForEach, Work
 from cardd.core.dialog_lines import DialogLines, question_of
 from cardd.core.inserted_card import InsertedCard
+from cardd.core.leases import Leases, telling
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.recording import entry_of, recorded
 from cardd.errors import (
@@ -214,20 +215,29 @@ def equal(one: Secret, other: Secret) -> bool:
 
 
 class PinLife:
-    """Asks for the old and the new codes and has the card take them; ``lifecycle`` is told of the changed PIN."""
+    """Asks for the old and the new codes and has the card take them; ``lifecycle`` is told of the changed PIN.
 
-    def __init__(self, dialogs: DialogLines, pins: PinEntry, audit: AuditLog, lifecycle: Lifecycle) -> None:
+    A new PIN takes the card over from another user, as a login with its PIN does: the dialogs say so.
+    """
+
+    def __init__(
+        self, dialogs: DialogLines, pins: PinEntry, leases: Leases, audit: AuditLog, lifecycle: Lifecycle
+    ) -> None:
         self._dialogs = dialogs
         self._pins = pins
+        self._leases = leases
         self._audit = audit
         self._lifecycle = lifecycle
 
     async def change(self, caller: Caller, card: InsertedCard) -> None:
         """Ask for the PIN, have the card check it, ask for a new one twice, and replace it.
 
-        Raises what ``PinEntry.login`` raises, PinUnchangeable, AuditUnavailable.
+        Raises what ``PinEntry.login`` raises, PinUnchangeable, AuditUnavailable; CardInUse where another user came to
+        hold the card meanwhile, of whom the dialogs said nothing.
         """
-        question = question_of(caller, "pin_change")
+        uid = caller.peer.uid
+        others = self._leases.of_others(card, uid)
+        question = telling(question_of(caller, "pin_change"), others)
         session = new_id()
         async with self._recorded("pin.change", caller):
             _, old = await self._pins.login(card, session, caller.key, question, lambda _: None)
@@ -237,19 +247,24 @@ class PinLife:
                         await self._choose(card, question, old, new)
                     chosen = new if old is not None else None  # a keypad that knows the old one asks for the new one
                     login = HolderVerification(session, old, accepted=True, caller=caller.key)
+                    self._leases.ensure_told(card, uid, others)
                     await card.access.change_pin(login, chosen)
             finally:
                 if old is not None:
                     old.wipe()
                 await card.access.logout(session)
+            self._leases.take(card, uid)
             self._lifecycle.pin_changed(card)  # whether or not the row can be written
 
     async def unblock(self, caller: Caller, card: InsertedCard) -> None:
         """Ask for the PUK and a new PIN twice, and set it; a mistyped PUK is asked again while tries are left.
 
-        Raises PinUnchangeable, PukWrong, PukBlocked, LastTryRefused, PinBackOff, the prompt's errors, AuditUnavailable.
+        Raises PinUnchangeable, PukWrong, PukBlocked, LastTryRefused, PinBackOff, the prompt's errors, AuditUnavailable;
+        CardInUse as ``change`` does.
         """
-        question = question_of(caller, "pin_unblock")
+        uid = caller.peer.uid
+        others = self._leases.of_others(card, uid)
+        question = telling(question_of(caller, "pin_unblock"), others)
         async with self._recorded("pin.unblock", caller):
             with Secret() as puk, Secret() as new:
                 problem: str | None = None
@@ -259,6 +274,7 @@ class PinLife:
                         await self._dialogs.ask_pin(asked, puk)
                     if not new:
                         await self._choose(card, question, None, new)
+                    self._leases.ensure_told(card, uid, others)
                     try:
                         await card.access.unblock_pin(puk, new, caller.key)
                         break
@@ -266,6 +282,7 @@ class PinLife:
                         if int(error.params.get("tries_left", UNCOUNTED)) <= 1:
                             raise
                         problem = "wrong"
+            self._leases.take(card, uid)
             self._lifecycle.pin_changed(card)
 
     async def _puk(self, card: InsertedCard, client: CallerKey, question: Question, problem: str | None) -> PinQuestion:

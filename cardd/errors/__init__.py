@@ -37,7 +37,9 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · PukWrong
                 · PukRefused
         · ReaderError (card.py)
-            · PcscUnavailable, ReaderGone, ReaderBusy, ReaderNotYours, ModuleFailed
+            · PcscUnavailable
+                · LentReadersUnavailable
+            · ReaderGone, ReaderBusy, ReaderNotYours, ModuleFailed
         · CardError (card.py)
             · CardUnknown, CardAbsent, CardInUse, CardAmbiguous, CardRemoved, CardReset, CardUnrecognised,
               CardIsVitale, CardContactless, CardUnsupported, CardMute, CardTimeout, CardGarbled, CardRefused,

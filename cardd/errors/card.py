@@ -91,6 +91,16 @@ class PcscUnavailable(ReaderError):
     why: str = ""
 
 
+class LentReadersUnavailable(PcscUnavailable):
+    """The PC/SC service of a remote desktop's session does not answer."""
+
+    detail = N_("The readers of the remote desktop do not answer.")
+    remedy = N_(
+        "Log out of the remote desktop and connect again, with the readers handed over; “cardctl doctor remote” and "
+        "“cardctl doctor lending”, in the session, tell more."
+    )
+
+
 class ReaderGone(ReaderError):
     """The reader was unplugged during the operation."""
 
@@ -130,7 +140,7 @@ class ReaderNotYours(ReaderError):
     detail = N_("The readers and cards belong to whoever sits at this workstation, which this user does not.")
     remedy = N_(
         "Log in at the workstation's own screen. A remote user or a service is named by an administrator in the "
-        "configuration (access.owners)."
+        "configuration (access.owners). Of the readers of a remote desktop “cardctl doctor lending” tells more."
     )
 
 
@@ -178,13 +188,13 @@ class CardAbsent(CardError):
 
 
 class CardInUse(CardError):
-    """Another user of this machine opened a session with the card while the PIN was asked for."""
+    """Another user of this machine opened a session with the card while its PIN, or a new one, was asked for."""
 
     code = "card.in_use"
     retryable = True
     title = N_("Card in use")
     detail = N_("Another user of this machine opened a session with this card meanwhile.")
-    remedy = N_("Log in again: the dialog then says that your PIN ends their session.")
+    remedy = N_("Start again: the dialog then says that your PIN ends their session.")
 
 
 class CardAmbiguous(CardError):

@@ -15,7 +15,7 @@ from typing import Protocol
 from cardd.core.consents import Consents
 from cardd.core.dialog_lines import DialogLines, question_of
 from cardd.core.inserted_card import InsertedCard
-from cardd.core.leases import Leases
+from cardd.core.leases import Leases, telling
 from cardd.core.owners import OwnedReaders
 from cardd.core.pin import PinEntry
 from cardd.core.recording import append_if_possible, entry_of
@@ -38,7 +38,18 @@ from cardd.errors import (
 from cardd.formats.certificate import require_validity, serial_of
 from cardd.identity.chain import KnownAuthorities
 from cardd.identity.holders import identity_of
-from cardd.model import AuditEntry, Caller, CardCertificate, CardInfo, Choice, Identity, KeyPurpose, Outcome, Question
+from cardd.model import (
+    AuditEntry,
+    Caller,
+    CallerKey,
+    CardCertificate,
+    CardInfo,
+    Choice,
+    Identity,
+    KeyPurpose,
+    Outcome,
+    Question,
+)
 from cardd.ports import AuditLog
 from cardd.secret import Secret, new_id
 from cardd.values import Value, replace
@@ -173,7 +184,8 @@ class CardLogins:
         card = await method.choose()
         is_locked = self._sessions.lock_watch(caller.peer.uid)
         others = self._leases.of_others(card, caller.peer.uid)
-        certificates, pin, consent = await self._unlock(caller, method, card, session_id, takes_over=bool(others))
+        question = telling(question_of(caller, "login"), others)
+        certificates, pin, consent = await self._unlock(method, card, session_id, question, caller.key)
         try:
             credentials = self._credentials(await card.access.info(), certificates)
             proof = credentials.get(KeyPurpose.AUTHENTICATION) or next(iter(credentials.values()))
@@ -182,7 +194,8 @@ class CardLogins:
             who = identity.person if identity.is_declared else None  # a card's certificate tells
             await self._audit.append(replace(entry, certificate=proof.serial, consent=consent, document=who))
             self._readers.of(caller).card(card.id)  # it may have left, or its user, while the row was written
-            self._leases.take(card, caller.peer.uid, others)
+            self._leases.ensure_told(card, caller.peer.uid, others)
+            self._leases.take(card, caller.peer.uid)
             session, token = self._sessions.open(
                 session_id=session_id,
                 caller=caller,
@@ -205,18 +218,15 @@ class CardLogins:
         return session, token
 
     async def _unlock(
-        self, caller: Caller, method: Method, card: InsertedCard, session_id: str, *, takes_over: bool
+        self, method: Method, card: InsertedCard, session_id: str, question: Question, client: CallerKey
     ) -> tuple[tuple[CardCertificate, ...], Secret | None, str]:
         """Return the certificates, the PIN that the card accepted, and whose consent that was."""
-        question = question_of(caller, "login")
-        if takes_over:
-            question = replace(question, params={**question.params, "takes_over": ""})
         stored = await method.stored.get() if method.stored else None
         accepted = False
         _require_keys(await card.access.info())
         try:
             certificates, pin = await self._pins.login(
-                card, session_id, caller.key, question, lambda opened: opened.certificates(), stored=stored
+                card, session_id, client, question, lambda opened: opened.certificates(), stored=stored
             )
             accepted = pin is stored
         finally:

@@ -22,7 +22,7 @@ from typing import Any
 
 from cardd.apdu import Protocol
 from cardd.backoff import Pace, Throttle
-from cardd.errors import CarddError, PcscUnavailable
+from cardd.errors import CarddError, LentReadersUnavailable, PcscUnavailable
 from cardd.frames import PREFIX, Broken, receive
 from cardd.pcsc.lending import FRAME_MAX, Json
 from cardd.pcsc.readers import PcscReaders
@@ -66,9 +66,9 @@ class LentWinScard(WinScard):
                 _hang_up(link)
 
     def establish(self) -> int:
-        """Begin a context. Raises PcscUnavailable, where there are too many of them too."""
+        """Begin a context. Raises LentReadersUnavailable, where there are too many of them too."""
         if len(self._links) >= CONTEXTS_MAX:  # whose calls this agent does not answer
-            raise PcscUnavailable
+            raise LentReadersUnavailable
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
             context = next(self._numbers)
@@ -76,11 +76,11 @@ class LentWinScard(WinScard):
                 socket.send_fds(self._lender, [b"."], [theirs.fileno()])
             except OSError:
                 ours.close()
-                raise PcscUnavailable from None
+                raise LentReadersUnavailable from None
             self._links[context] = ours
         try:
             self._ask(context, {"call": "establish"})
-        except PcscUnavailable:
+        except LentReadersUnavailable:
             self.release(context)
             raise
         return context
@@ -174,7 +174,7 @@ class LentWinScard(WinScard):
         """Have a call done; return what it told, and the bytes that it brought. Raises what the call raises."""
         link = self._links.get(context)
         if link is None or self._left.is_set():
-            raise PcscUnavailable
+            raise LentReadersUnavailable
         frame = _framed(json.dumps(about).encode(), data)
         try:
             link.settimeout(limit)
@@ -185,10 +185,13 @@ class LentWinScard(WinScard):
             code = int(told.get("error", "0"), 16)
         except (OSError, Broken, ValueError, TypeError, AttributeError, RecursionError):
             _hang_up(link)
-            raise PcscUnavailable from None
+            raise LentReadersUnavailable from None
         finally:
             frame[:] = bytes(len(frame))
-        check(code, reader)
+        try:
+            check(code, reader)
+        except PcscUnavailable:
+            raise LentReadersUnavailable from None
         return told, brought
 
 
@@ -211,11 +214,11 @@ def _hang_up(link: socket.socket) -> None:
 
 @contextlib.contextmanager
 def _understood() -> Iterator[None]:
-    """Raises PcscUnavailable for an answer that is none."""
+    """Raises LentReadersUnavailable for an answer that is none."""
     try:
         yield
     except (KeyError, ValueError, TypeError, OverflowError):  # the last of a number without end, which JSON may have
-        raise PcscUnavailable from None
+        raise LentReadersUnavailable from None
 
 
 def _items(told: Json, name: str) -> list[Any]:
@@ -253,6 +256,8 @@ class LentReaders:
         self._language = language
         self._listener: ReaderListener | None = None
         self._lenders: dict[int, Lender] = {}
+        self._taken: dict[int, Throttle] = {}  # by user, of whom this machine has few
+        self._silent: dict[int, Throttle] = {}
         self._background = Background()
         untaken = "a session's readers were not taken: access.lent_readers, or too many (%d times)"
         self._untaken = Throttle(partial(log.warning, untaken))
@@ -281,14 +286,21 @@ class LentReaders:
             return None
         number = next(number for number in itertools.count(1) if number not in self._lenders)
         winscard = LentWinScard(connection, f"{MARK}{number})")
-        readers = PcscReaders(language=self._language, winscard=winscard, user=uid)
+        told = "PC/SC of user %d's session does not answer (%d times)"
+        silent = self._silent.setdefault(uid, Throttle(partial(log.info, told, uid)))
+        readers = PcscReaders(language=self._language, winscard=winscard, user=uid, missed=lambda _error: silent.note())
         lender = self._lenders[number] = Lender(uid, number, connection, winscard, readers, self._end)
         # it says nothing of its own accord: whatever comes, its leaving included, ends it
         asyncio.get_running_loop().add_reader(connection, lender.close)
         if self._listener:
             self._background.start(readers.start(self._listener))
-        log.info("the readers of user %d's session are taken, as those of remote desktop %d", uid, number)
+        self._taken.setdefault(uid, Throttle(partial(self._say_taken, uid))).note()
         return lender
+
+    def _say_taken(self, uid: int, times: int) -> None:
+        numbers = ", ".join(str(number) for number, lender in self._lenders.items() if lender.uid == uid)
+        told = "the readers of user %d's session are taken, as those of remote desktop %s (%d times)"
+        log.info(told, uid, numbers, times)
 
     def _end(self, lender: Lender) -> None:
         """Rule 7: its cards have left, and their sessions end, before anything else happens."""

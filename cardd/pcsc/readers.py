@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from cardd.pcsc.channel import Holder, PcscReader
-from cardd.pcsc.watch import Change, ChangeKind, Watch
+from cardd.pcsc.watch import Change, ChangeKind, Missed, Watch, log_absence
 from cardd.pcsc.winscard import WinScard
 from cardd.ports import ReaderListener
 from cardd.worker import Background, post
@@ -22,7 +22,7 @@ class PcscReaders:
     """``cardd.ports.ReaderSource`` over PC/SC; started once. ``language`` (``fr``, ``en``) is for readers' keypads.
 
     ``holder`` tells who holds a card that is in use; it blocks. ``user`` is the OS user whose alone the readers are,
-    where these are not this machine's own.
+    where these are not this machine's own; ``missed`` is told when PC/SC is not there, by another thread.
     """
 
     def __init__(
@@ -32,9 +32,11 @@ class PcscReaders:
         winscard: WinScard | None = None,
         holder: Holder = dict,
         user: int | None = None,
+        missed: Missed = log_absence,
     ) -> None:
         self._holder = holder
         self._user = user
+        self._missed = missed
         self._language = language
         self._winscard = winscard or WinScard()
         self._readers: dict[str, PcscReader] = {}
@@ -60,6 +62,7 @@ class PcscReaders:
             lambda available, changes: post(loop, partial(self._deliver, available, changes)),
             lambda: post(loop, self._ended.set),
             lambda: post(loop, self._looked),
+            self._missed,
         )
         self._watch.start()
 

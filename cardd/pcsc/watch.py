@@ -115,23 +115,36 @@ class Slots:
 
 
 Report = Callable[[bool, Sequence[Change]], None]
+Missed = Callable[[CarddError], None]
+
+
+def log_absence(error: CarddError) -> None:
+    """Log that PC/SC is not there."""
+    _log.info("PC/SC is not available: %s", error)
 
 
 class Watch:
     """A thread that calls ``report(available, changes)`` until it is stopped, then ``ended`` once.
 
     ``looked`` is called when all that is there was told, and when nothing was there. ``last_change`` is when
-    SCardGetStatusChange last returned with news (``time.monotonic``).
+    SCardGetStatusChange last returned with news (``time.monotonic``). ``missed`` is called by this thread when PC/SC is
+    not there any more.
     """
 
     def __init__(
-        self, winscard: WinScard, report: Report, ended: Callable[[], None], looked: Callable[[], None]
+        self,
+        winscard: WinScard,
+        report: Report,
+        ended: Callable[[], None],
+        looked: Callable[[], None],
+        missed: Missed = log_absence,
     ) -> None:
         self.last_change = 0.0
         self._winscard = winscard
         self._report = report
         self._tell_ended = ended
         self._tell_looked = looked
+        self._tell_missed = missed
         self._slots = Slots()
         self._back_off = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
         self._is_missed = False
@@ -178,9 +191,9 @@ class Watch:
         self._tell_ended()
 
     def _miss(self, error: CarddError) -> None:
-        """Log an absence, once: a workstation without cards may never have a pcscd."""
+        """Tell of an absence, once: a workstation without cards may never have a pcscd."""
         if not self._is_missed:
-            _log.info("PC/SC is not available: %s", error)
+            self._tell_missed(error)
         self._is_missed = True
 
     def _open(self) -> int:

@@ -7,6 +7,8 @@ with the first notification: an idle agent holds no connection to it.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING
@@ -25,15 +27,21 @@ PORTAL, PORTAL_PATH, OPENING = (
 )
 CHOSEN = "default"  # what a press on the notification itself means, and our button
 ICON = "contact-new"
-SHOWN_MAX = 32  # notifications that can still be chosen; the oldest is forgotten
+SHOWN_MAX = 32  # notifications that can still be chosen or replaced; the oldest is forgotten
+TOGETHER = 2.0  # seconds in which further presses mean the same page: a double click, or a browser that is slow to come
 
 
 class DesktopNotifications:
-    """Shows notifications over the bus at this address. Raises OSError where that cannot be done."""
+    """Shows notifications over the bus at this address. Raises OSError where that cannot be done.
 
-    def __init__(self, address: str, open_in_browser: Callable[[str], bool]) -> None:
+    Pages that are to be opened within ``together`` seconds are one.
+    """
+
+    def __init__(self, address: str, open_in_browser: Callable[[str], bool], *, together: float = TOGETHER) -> None:
         self._bus = SessionBus(address, self._joined)
         self._open_in_browser = open_in_browser
+        self._together = together
+        self._opened = -math.inf
         self._shown: dict[tuple[str, int], Callable[[], None]] = {}  # by the server that shows it, and its number
         self._places: dict[str, tuple[str, int]] = {}  # the last one of each name that a further one replaces
         self._pressed: set[tuple[str, int]] = set()  # sooner than we heard the number
@@ -48,22 +56,31 @@ class DesktopNotifications:
         able, server = await self._able()
         can = "actions" in able
         actions = [CHOSEN, label, "open", label] if can else []
-        before = self._places.get(replaces)
-        number = before[1] if before and before in self._shown and before[0] == server else 0
+        number = self._number_of(replaces, server)
         self._pressed.clear()
         shown = await self._notify(title, sentence if can else f"{sentence} {otherwise}", able, actions, number)
-        if replaces:
-            self._places[replaces] = shown
         if shown in self._pressed:
             chosen()
-            return
+            chosen = _nothing
+        self._remember(shown, replaces, chosen)
+
+    async def tell(self, title: str, sentence: str, *, replaces: str = "") -> None:
+        """Show it, and no button; in the place of the one before that has the same ``replaces``."""
+        able, server = await self._able()
+        shown = await self._notify(title, sentence, able, [], self._number_of(replaces, server))
+        self._remember(shown, replaces, _nothing)
+
+    def _number_of(self, replaces: str, server: str) -> int:
+        """Return the number of the last one of this name that the server still shows; 0 where there is none."""
+        before = self._places.get(replaces)
+        return before[1] if before and before in self._shown and before[0] == server else 0
+
+    def _remember(self, shown: tuple[str, int], replaces: str, chosen: Callable[[], None]) -> None:
+        if replaces:
+            self._places[replaces] = shown
         self._shown[shown] = chosen
         for oldest in list(self._shown)[:-SHOWN_MAX]:
             del self._shown[oldest]
-
-    async def tell(self, title: str, sentence: str) -> None:
-        """Show it, and no button."""
-        await self._notify(title, sentence, (await self._able())[0], [])
 
     async def _able(self) -> tuple[list[str], str]:
         """Return what the desktop's server of notifications can, and who it is."""
@@ -84,10 +101,17 @@ class DesktopNotifications:
 
     async def open(self, address: str) -> None:
         """Show a page in the person's browser: by the desktop, whose child it then is, else by ourselves."""
+        if time.monotonic() - self._opened < self._together:
+            return
+        self._opened = time.monotonic()
         try:
             await self._bus.call(PORTAL, PORTAL_PATH, OPENING, "OpenURI", "ssa{sv}", "", address, {}, gives="o")
         except OSError:
             await asyncio.to_thread(self._open_in_browser, address)
+
+    def leave(self) -> None:
+        """Hang up: nothing that was shown can be chosen any more."""
+        self._bus.leave()
 
     async def _joined(self, bus: MessageBus) -> None:
         self._shown.clear()
@@ -105,3 +129,7 @@ class DesktopNotifications:
                 chosen()
         elif is_press and len(self._pressed) < SHOWN_MAX:
             self._pressed.add(key)
+
+
+def _nothing() -> None:
+    """Do nothing: what is pressed has no button, or was pressed already."""

@@ -64,6 +64,7 @@ const TEXTS = {
   ending: ["Le certificat {serial} expire le {day}.", "Certificate {serial} ends on {day}."],
   live: ["cardd {version}", "cardd {version}"],
   lost: ["cardd ne répond plus. Nouvel essai…", "cardd does not answer. Trying again…"],
+  elsewhere: ["Cette page est ouverte dans un autre onglet.", "This page is open in another tab."],
 };
 
 // The audit log's acts in words; a newer daemon's are shown as the log has them.
@@ -115,6 +116,7 @@ const asked = new Map(); // cards as they were when they were asked for their PI
 let sure = ""; // the act that the person is asked about once more
 let sureSince = 0;
 const busy = new Set(); // acts that wait for their answer
+const tabs = new BroadcastChannel("status page"); // this browser's tabs with this page
 
 function text(name, values = {}, texts = TEXTS) {
   const found = texts[name]?.[language === "fr" ? 0 : 1] ?? name;
@@ -399,6 +401,7 @@ async function enter() {
   try {
     pass = (await (await call("POST", "/v1/status-page/sessions", { link })).json()).token;
     sessionStorage.setItem(PASS, pass);
+    tabs.postMessage("opened");
   } catch (fault) {
     say(fault.message); // a pass that this tab has serves on
   }
@@ -418,6 +421,15 @@ function begin() {
   leaving = new AbortController();
   if (pass && document.visibilityState === "visible") void listen(leaving.signal);
 }
+
+// One page is enough: those of before make way for the one that was just opened, and close where the browser lets them.
+tabs.addEventListener("message", () => {
+  if (!pass || busy.size) return; // what a person is doing in this one would be broken off
+  leaving.abort();
+  leave();
+  say(text("elsewhere"));
+  close();
+});
 
 addEventListener("pagehide", () => leaving.abort());
 document.addEventListener("visibilitychange", begin);

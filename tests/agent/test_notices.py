@@ -24,6 +24,7 @@ from cardd.core.trail import AuditTrail
 from cardd.daemon import Agents
 from cardd.errors import ConsentRefused, ConsentTimeout
 from cardd.model import Caller, CallerKind, Peer
+from cardd.system.notifications import DesktopNotifications
 from tests.rig.agent import agent_process
 from tests.rig.logind import Bus
 from tests.rig.memory import ManualClock, MemoryAudit
@@ -240,6 +241,34 @@ async def test_a_daemon_that_lies_has_the_agent_open_no_other_page_and_does_not_
             assert (desktop.opened, opened.exists()) == ([], False)
         server.close()
         await asyncio.gather(*(one.wait_closed() for one in connected), return_exceptions=True)
+
+
+async def test_what_came_of_an_act_takes_the_place_of_what_came_of_the_one_before(bus: Bus) -> None:
+    shower = DesktopNotifications(bus.address, lambda _: False)
+    async with Notifications(bus.address) as desktop:
+        for sentence in ("Wrong PIN", "Wrong PIN again"):
+            await shower.tell("SIMULATION", sentence, replaces="PIN")
+        await shower.tell("SIMULATION", "Of something else")
+        assert [one.replaces for one in desktop.shown] == [0, 1, 0]
+        await desktop.close(1)
+        await shower.tell("SIMULATION", "Changed", replaces="PIN")
+        assert desktop.shown[-1].replaces == 0
+    async with Notifications(bus.address) as desktop:  # a desktop that has started again has other numbers
+        await shower.tell("SIMULATION", "Changed", replaces="PIN")
+        assert desktop.shown[-1].replaces == 0
+    shower.leave()
+
+
+async def test_presses_that_come_together_open_one_page(bus: Bus) -> None:
+    shower = DesktopNotifications(bus.address, lambda _: False, together=0.2)
+    async with Notifications(bus.address, has_portal=True) as desktop:
+        for _ in range(5):
+            await shower.open(LINK)
+        assert desktop.opened == [LINK]
+        await asyncio.sleep(0.2)
+        await shower.open(LINK)
+        assert desktop.opened == [LINK, LINK]
+    shower.leave()
 
 
 async def test_who_opens_the_page_from_a_menu_while_cardd_is_down_is_told_so(tmp_path: Path, bus: Bus) -> None:

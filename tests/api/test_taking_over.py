@@ -13,6 +13,7 @@ from tests.api.workbench import PIN, Workbench
 from tests.rig.waiting import eventually
 
 DOCTOR, OTHER = 1000, 1001
+NEW = "2580"
 LOGIN = {"method": "cpx"}
 
 
@@ -82,6 +83,39 @@ async def test_without_the_pin_the_first_user_goes_on(api: Workbench, left: Left
     api.person.pins = [PIN]
     assert (await api.call("POST", f"{path}/signatures", SIGN, bearer=token)).status == 200
     assert not [row for row in api.audit.entries if row.action == "session.take_over"]
+
+
+async def test_a_new_pin_takes_it_over_and_each_of_its_dialogs_says_so(api: Workbench, left: Left) -> None:
+    path, token, _ = left
+    api.person.pins = [PIN, NEW, NEW]
+    changes = f"/v1/cards/{api.readers.cards()[0].id}/pin-changes"
+    assert (await api.call("POST", changes, {}, via="unix")).status == 204
+    assert ["takes_over" in asked.question.params for asked in api.person.pin_questions[-3:]] == [True] * 3
+    api.turn_to(DOCTOR)
+    ended = await api.call("POST", f"{path}/signatures", SIGN, bearer=token, headers={"Accept-Language": "en"})
+    assert "another user of this machine took the card over" in ended.text("detail")
+    await eventually(lambda: [row.uid for row in api.audit.entries if row.action == "session.take_over"] == [DOCTOR])
+
+
+async def test_a_new_pin_drives_out_nobody_of_whom_its_dialogs_said_nothing(api: Workbench) -> None:
+    api.parts.readers.owners.seated(frozenset({DOCTOR, OTHER}))  # two seats
+    secret = await _paired(api, DOCTOR)
+    api.turn_to(OTHER)
+    api.person.attentive = thinks = asyncio.Event()
+    changes = f"/v1/cards/{api.readers.cards()[0].id}/pin-changes"
+    change = asyncio.create_task(api.call("POST", changes, {}, via="unix"))
+    await eventually(lambda: api.person.open == ["pin_change"])
+    api.turn_to(DOCTOR)
+    api.person.attentive = at_once = asyncio.Event()
+    at_once.set()
+    api.person.pins = [PIN]
+    assert (await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)).status == 201
+    api.person.pins = [PIN, NEW, NEW]
+    thinks.set()
+    answer = await change
+    assert (answer.status, answer.code) == (409, "card.in_use")
+    assert [session.caller.peer.uid for session in api.sessions.every()] == [DOCTOR]
+    assert api.audit.acts()[-1] == "pin.change failed"
 
 
 async def test_of_two_who_were_told_that_the_card_is_free_one_gets_it_and_the_other_asks_again(

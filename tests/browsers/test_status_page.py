@@ -24,6 +24,7 @@ from tests.rig.simulator import simulated_card
 from tests.rig.waiting import eventually_here
 
 ARMED = 0.75  # seconds before the page takes a second press
+ELSEWHERE = ("Cette page est ouverte dans un autre onglet.", "This page is open in another tab.")
 HINTS = {"fr": ("Ouvrir cette page", "English"), "en": ("Open this page", "Français")}
 
 
@@ -173,6 +174,25 @@ def test_a_tab_that_nobody_looks_at_holds_no_stream(browser: Browser, own: Works
         assert not reads(tab, f"LPS {browser.name}")
         tab.run(hide, "visible")
         eventually_here(partial(reads, tab, f"LPS {browser.name}"))
+
+
+def test_a_page_that_is_opened_again_takes_the_place_of_the_one_before(browser: Browser, own: Workstation) -> None:
+    def is_closed(tab: Tab) -> bool:
+        open_ones = browser.command("browsingContext.getTree")["contexts"]
+        return tab.context not in [each["context"] for each in open_ones]
+
+    before = Tab(browser, browser.command("browsingContext.create", type="tab")["context"])
+    before.open(own.status_page())
+    eventually_here(partial(reads, before, "e-CPS"))
+    with browser.tab(own.status_page()) as tab:
+        eventually_here(partial(reads, tab, "e-CPS"))
+        # Chromium keeps a tab that has shown another page: here the empty one
+        eventually_here(lambda: is_closed(before) or not reads(before, "e-CPS"))
+        if not is_closed(before):
+            assert words(before).splitlines()[-1] in ELSEWHERE
+            assert before.run("return sessionStorage.pass ?? null") is None
+            before.close()
+        assert reads(tab, "e-CPS")
 
 
 def test_no_page_of_another_origin_frames_reads_or_holds_it(browser: Browser, portal: Portal, own: Workstation) -> None:

@@ -206,7 +206,7 @@ class _Shower:
     async def hide(self) -> None:
         """Show nothing any more."""
 
-    async def tell(self, *_: object) -> None:
+    async def tell(self, *_: object, replaces: str = "") -> None:
         """Tell nothing."""
 
     async def open(self, _: str) -> None:

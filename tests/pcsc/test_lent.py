@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 import time
@@ -155,6 +156,33 @@ def test_an_agent_that_lies_is_no_service(answer: bytes) -> None:
             threading.Timer(0.1, winscard.leave).start()
         with pytest.raises(PcscUnavailable):
             winscard.establish()
+
+
+def test_a_session_whose_pcsc_is_gone_is_told_what_to_do_there_and_not_to_start_pcscd() -> None:
+    with an_agent(framed(b'{"error": "8010001D"}\n')) as connection, pytest.raises(PcscUnavailable) as caught:
+        LentWinScard(connection, MARK).establish()
+    assert caught.value.code == PcscUnavailable.code
+    for language in ("fr", "en"):
+        told = caught.value.told(language)
+        assert "cardctl doctor lending" in told.remedy
+        assert "pcscd" not in told.detail + told.remedy
+
+
+async def test_who_lends_again_and_again_fills_no_log_and_hides_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "cardd.pcsc")
+    lent = LentReaders(is_allowed=True)
+    await lent.start(Recorder(PcscReaders()))
+    for uid in [US] * LENDERS_OF_USER_MAX + [US + 1]:
+        ours, theirs = socket.socketpair()
+        assert lent.lend(uid, ours)
+        theirs.close()  # it answers nothing, and comes again
+        await eventually(lambda fileno=ours.fileno: fileno() < 0)  # type: ignore[misc]
+    await lent.stop()
+    told = [record.getMessage() for record in caplog.records]
+    of_user = [[line for line in told if f"user {uid}'s session" in line] for uid in (US, US + 1)]
+    assert [["are taken" in line for line in lines].count(True) for lines in of_user] == [1, 1]
+    assert max(map(len, of_user)) <= 2, told
+    assert not [line for line in told if "PC/SC is not available" in line]
 
 
 def test_what_an_agent_says_of_readers_has_limits() -> None:

@@ -53,6 +53,11 @@ class Notifications:
         """The person presses the notification of this number, from 1."""
         await self._bus.send(Message.new_signal(PATH, NAME, "ActionInvoked", "us", [number, "default"]))
 
+    async def close(self, number: int) -> None:
+        """The person closes the notification of this number."""
+        await self._bus.send(Message.new_signal(PATH, NAME, "NotificationClosed", "uu", [number, 2]))
+        await self._bus.introspect("org.freedesktop.DBus", "/org/freedesktop/DBus")  # it has gone before this answer
+
     async def press_strangely(self) -> None:
         """Tell of a press whose number is none."""
         await self._bus.send(Message.new_signal(PATH, NAME, "ActionInvoked", "ass", [["1"], "default"]))

@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 
 from tests.p11.programs import BY_CTYPES, MODULES, needs
-from tests.rig.booted import DOCTOR, ENVIRONMENT, PYTHON, Machine, booted, needs_boot
+from tests.rig.booted import DOCTOR, ENVIRONMENT, PYTHON, UNITS, Machine, booted, needs_boot
 from tests.rig.other_user import UID
 from tests.rig.waiting import eventually_here
 
 pytestmark = needs_boot()
 
-CONFIGURATION = "[session]\nidle = 600\n"
+CONFIGURATION = "[session]\nidle = 600\n[listen]\nhttps = 17464\n"
 # without its key the service does not start
 SECRET = {
     "etc/cardd/cardd.toml.d/agents.toml": (
         '[prompt]\nagents = "any"\n[web]\nallowed_origins = ["https://page.example"]\n'
     ),
     "etc/cardd/cardd.toml.d/sealed.toml": "[audit]\nsealed = true\n",
+    "etc/systemd/system/cardd.socket.d/https.conf": (UNITS / "https.conf").read_text(),
     "etc/cardd/audit-key": "a key of the tests, SIMULATION\n",
     "etc/systemd/system/cardd.service.d/secret.conf": (
         "[Service]\nLoadCredential=cardd.audit-key:/etc/cardd/audit-key\n"
@@ -31,6 +32,21 @@ SECRET = {
 STATUS = ("curl", "--silent", "--show-error", "--fail", "--max-time", "20")
 TCP, TCP6 = "http://127.0.0.1:17463/v1/status", "http://[::1]:17463/v1/status"
 ADDRESS = "P11_KIT_SERVER_ADDRESS=unix:path=/run/cardd/p11"
+AS_HERE = ("env", "LD_LIBRARY_PATH=/opt/python/lib")
+LISTENED = [
+    line.partition("=")[2]
+    for unit in ("cardd.socket", "https.conf")
+    for line in (UNITS / unit).read_text().splitlines()
+    if line.startswith("ListenStream=")
+]
+CONNECT = """
+import socket, sys
+host, _, port = sys.argv[1].rpartition(":")
+if port.isdigit():
+    socket.create_connection((host.strip("[]"), int(port)), 20)
+else:
+    socket.socket(socket.AF_UNIX).connect(sys.argv[1])
+"""
 UNIX = ("--unix-socket", "/run/cardd/cardd.sock", "http://cardd/v1/status")
 
 
@@ -65,10 +81,33 @@ def test_the_first_request_starts_the_service_which_answers_every_user_on_every_
     assert machine.show("cardd.service", families).split() == ["AF_NETLINK", "AF_UNIX"]
 
 
+@pytest.mark.parametrize("address", ["/run/cardd/agent.sock", "[::1]:17464"])  # others' tests begin at the others
+def test_each_socket_of_the_units_starts_the_service(machine: Machine, address: str) -> None:
+    machine.run("systemctl", "stop", "cardd.service")
+    held = machine.show("cardd.socket", "Listen")
+    assert [each for each in LISTENED if f"{each} (Stream)" not in held] == []
+    machine.run(*AS_HERE, PYTHON, "-c", CONNECT, address, uid=UID)
+    eventually_here(lambda: machine.show("cardd.service", "SubState") == "running")
+    assert machine.show("cardd.socket", "Result") == "success"
+
+
+def test_a_removal_that_was_forced_leaves_no_socket_of_a_service_that_is_gone(machine: Machine) -> None:
+    machine.run(*STATUS, TCP)
+    gone = "mkdir -p /tmp/gone && mv /usr/lib/systemd/system/cardd.* /tmp/gone && systemctl daemon-reload"
+    machine.run("sh", "-c", gone)  # as dpkg --force-remove-reinstreq does, without prerm
+    machine.run("sh", "/opt/project/debian/cardd.postrm", "remove")
+    assert "Couldn't connect" in machine.run(*STATUS, TCP, check=False)
+    assert [machine.show(f"cardd.{kind}", "ActiveState") for kind in ("socket", "service")] == ["inactive"] * 2
+    machine.run("test", "!", "-e", "/run/cardd")
+    machine.run("sh", "-c", "mv /tmp/gone/* /usr/lib/systemd/system && systemctl daemon-reload")
+    machine.run("systemctl", "start", "cardd.socket")
+    assert json.loads(machine.run(*STATUS, TCP))["name"] == "cardd"
+
+
 def test_a_reload_takes_what_may_change_tells_what_may_not_and_refuses_what_is_wrong(machine: Machine) -> None:
     machine.run(*STATUS, TCP)
     before = main_pid(machine)
-    configure(machine, "[session]\nidle = 700\n[listen]\nmax_body = 2048\n")
+    configure(machine, f"{CONFIGURATION}max_body = 2048\n".replace("600", "700"))
     machine.run("systemctl", "reload", "cardd.service")
     eventually_here(lambda: "listen.max_body" in machine.show("cardd.service", "StatusText"))
     warned = ("journalctl", "--unit=cardd.service", "--output=cat", "PRIORITY=4", "CARDD_LOGGER=cardd.daemon")

@@ -291,6 +291,11 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     assert caught.value.params["why"] == "unreadable"
 
 
+def test_a_file_that_an_editor_of_windows_marked_is_read(tmp_path: Path) -> None:
+    (tmp_path / "marked.toml").write_bytes(b'\xef\xbb\xbf[prompt]\npinentry = "/usr/bin/pinentry"\r\n')
+    assert load(tmp_path / "marked.toml").prompt.pinentry == Path("/usr/bin/pinentry")
+
+
 def test_a_refusal_is_one_sentence_in_french_and_in_english() -> None:
     error = refusal("[session]\nidel = 5")
     assert explain(error, "en") == "cardd.toml: session.idel: unknown key; the nearest one is session.idle"

@@ -179,8 +179,10 @@ async def _tell_on_desktop(context: Context, error: CarddError) -> None:
 
     if address := session_bus_address():
         title, detail, remedy = sentences(error, context.language)
+        shower = DesktopNotifications(address, open_in_browser)
         with suppress(OSError):
-            await DesktopNotifications(address, open_in_browser).tell(title, f"{detail} {remedy}")
+            await shower.tell(title, f"{detail} {remedy}")
+        shower.leave()
 
 
 COMMANDS = {
