@@ -1,7 +1,10 @@
-"""What several commands say alike: a holder, a session and an unusable card, each in a few words."""
+"""What several commands say alike: a holder, a session, an unusable card, and a value that is to be typed."""
 
 from __future__ import annotations
 
+import os
+import shlex
+import unicodedata
 from collections.abc import Mapping
 
 from cardd.cli.command import Context
@@ -49,3 +52,25 @@ def problem_in_words(context: Context, card: Card) -> str:
         return _("in use by another user", context.language) if card.in_use else ""
     problem = errors_by_code().get(card.problem)
     return problem.received().told(context.language).title if problem else card.problem  # a newer daemon's
+
+
+def typed(told: str | int) -> str:
+    """Return a value as it is typed for a shell: one word, of signs that can be seen and copied.
+
+    A quotation mark of print would end the command that stands between two; such signs, and those that break a line,
+    hide or turn its direction, are told as bytes.
+    """
+    text = str(told)
+    if all(map(_is_plain, text)):
+        return shlex.quote(text)
+    raw = "".join(sign if _is_plain(sign) and sign not in "'\\" else _bytes_of(sign) for sign in text)
+    return f"$'{raw}'"
+
+
+def _is_plain(sign: str) -> bool:
+    is_letter = sign.isalpha() and unicodedata.bidirectional(sign) == "L"
+    return sign.isprintable() if sign.isascii() else is_letter
+
+
+def _bytes_of(sign: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(sign))

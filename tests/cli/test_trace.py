@@ -74,6 +74,19 @@ def test_for_programs_each_exchange_is_a_line_of_json(user: User) -> None:
     assert (told[-1]["type"], told[-1]["received"]) == ("exchange", 0)
 
 
+def test_the_command_that_plays_a_record_can_be_pasted_whatever_the_file_is_called(user: User) -> None:
+    command = user.command("trace", "--record", str(user.home / "ma carte; id.jsonl"))
+    with subprocess.Popen(command, env=user.environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "Ctrl-C" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert f"--replay '{user.home}/ma carte; id.jsonl'” plays it" in process.stderr.read()
+
+
+def test_a_trace_is_masked_or_full_and_not_both(user: User) -> None:
+    assert user.run("trace", "--masked", "--full").status == 2
+
+
 def test_a_recorded_card_is_played_again_and_names_nobody(user: User, station: Station) -> None:
     file = user.home / "carte.jsonl"
     with trace(user, "--record", str(file)) as process:

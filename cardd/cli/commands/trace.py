@@ -18,6 +18,7 @@ from cardd.cli.status_words import meaning
 from cardd.cli.support_code import code_argument, with_code
 from cardd.cli.terminal import pad, table
 from cardd.cli.waiting import until_told
+from cardd.cli.wording import typed
 from cardd.client import CarddClient
 from cardd.i18n import N_, Domain
 from cardd.model import Event, JsonValue, shown
@@ -56,12 +57,13 @@ NAMES = 34  # columns for the longest name of an instruction
 
 def _arguments(parser: Parser) -> None:
     """Declare how much to show, and where to record it."""
-    parser.add_argument(
+    how_much = parser.add_mutually_exclusive_group()
+    how_much.add_argument(
         "--masked",
         action="store_true",
         help=N_("show what is sent and answered too, without what tells whose the card is"),
     )
-    parser.add_argument(
+    how_much.add_argument(
         "--full",
         action="store_true",
         help=N_("show what is sent and answered too, which names the holder: for administrators only"),
@@ -104,7 +106,7 @@ async def _trace(context: Context) -> int:
     if not context.wants_json and spent:
         context.terminal.say(_table(context, spent))
     if file:
-        context.terminal.tell([_(RECORDED, context.language, file=str(file))])
+        context.terminal.tell([_(RECORDED, context.language, file=typed(str(file)))])
     return Exit.OK
 
 

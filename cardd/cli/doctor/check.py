@@ -5,14 +5,12 @@ docs/troubleshooting.md and its French page are made of these declarations.
 
 from __future__ import annotations
 
-import os
-import shlex
-import unicodedata
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cardd.cli.failures import sentences
+from cardd.cli.wording import typed
 from cardd.errors import CarddError
 from cardd.i18n import N_, Domain
 from cardd.model import shown
@@ -185,28 +183,6 @@ class Result(Value):
         if self.error:
             return sentences(self.error, language)[2]
         return _(self.finding.outcome.remedy, language, **{name: typed(told) for name, told in self.params.items()})
-
-
-def typed(told: str | int) -> str:
-    """Return a value as it is typed for a shell: one word, of signs that can be seen and copied.
-
-    A quotation mark of print would end the command that stands between two; such signs, and those that break a line,
-    hide or turn its direction, are told as bytes.
-    """
-    text = str(told)
-    if all(map(_is_plain, text)):
-        return shlex.quote(text)
-    raw = "".join(sign if _is_plain(sign) and sign not in "'\\" else _bytes_of(sign) for sign in text)
-    return f"$'{raw}'"
-
-
-def _is_plain(sign: str) -> bool:
-    is_letter = sign.isalpha() and unicodedata.bidirectional(sign) == "L"
-    return sign.isprintable() if sign.isascii() else is_letter
-
-
-def _bytes_of(sign: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(sign))
 
 
 def _short(told: str | int) -> str:

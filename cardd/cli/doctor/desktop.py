@@ -159,7 +159,8 @@ async def pinentry(surroundings: Surroundings) -> Finding:
 def _package_of(program: str) -> str:
     """Return the Debian package that a pinentry is of; for one that is none of Debian's, one to install."""
     name = Path(program).resolve().name
-    return name.replace("gtk-2", "gtk2") if name in (*GRAPHICAL, *TEXTUAL) else PINENTRY_USUAL
+    known = name in (*GRAPHICAL, *TEXTUAL) and name != "pinentry-x11"  # which is no package of its own
+    return name.replace("gtk-2", "gtk2") if known else PINENTRY_USUAL
 
 
 async def _version(talk: Assuan) -> str:

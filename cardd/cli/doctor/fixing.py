@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cardd.cli.command import Context
-from cardd.cli.doctor.check import Result, typed
+from cardd.cli.doctor.check import Result
 from cardd.cli.waiting import agreed, can_ask, said_by
+from cardd.cli.wording import typed
 from cardd.files import ROOT, stays_roots
 from cardd.i18n import Domain
 from cardd.model import shown

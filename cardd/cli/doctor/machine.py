@@ -34,7 +34,10 @@ CLOCK_PAST = failure(
 CLOCK_UNSYNCHRONISED = warning(
     "clock.unsynchronised",
     N_("No time service keeps the clock right."),
-    N_("Switch on automatic time: “sudo timedatectl set-ntp true”."),
+    N_(
+        "Switch on automatic time: “sudo timedatectl set-ntp true”. Where that says “not supported”, before it: “sudo "
+        "apt install systemd-timesyncd”."
+    ),
     is_minor=True,
     fix=("timedatectl", "set-ntp", "true"),
 )

@@ -176,7 +176,10 @@ PCSCD_REFUSED = warning(
 PCSCD_ABSENT = failure(
     "pcscd.absent",
     N_("pcscd does not run."),
-    N_("Install it (“sudo apt install pcscd”), or start it: “sudo systemctl start pcscd.socket”."),
+    N_(
+        "Install it (“sudo apt install pcscd”), or start it: “sudo systemctl start pcscd.socket”. Where that says "
+        "“masked”, before it: “sudo systemctl unmask pcscd.socket pcscd.service”."
+    ),
     fix=START,
 )
 PCSCD_FAULT = failure(
