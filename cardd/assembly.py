@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cardd import __version__
+from cardd.api.connections import HasLeft, PeerOf
 from cardd.api.parts import ApiLimits, Logins, Parts
-from cardd.api.server import ApiServer, HasLeft, Listen, PeerOf
+from cardd.api.server import ApiServer, Listen
 from cardd.config import Config
 from cardd.core.attempts import Attempts
 from cardd.core.clients import Clients

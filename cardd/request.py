@@ -76,8 +76,8 @@ class Request(Record, eq=False):
     lasts: bool = False
     is_over: bool = False
     _began: float = field(default_factory=time.perf_counter)
-    _spent: dict[Where, float] = field(default_factory=lambda: dict.fromkeys(FIRST, 0.0))
-    _under_way: dict[Where, int] = field(default_factory=lambda: dict.fromkeys(FIRST, 0))
+    _spent: dict[Where, float] = field(default_factory=dict)  # of each, once anybody was waited for
+    _under_way: dict[Where, int] = field(default_factory=dict)
     _since: float = 0.0
     _lock: Lock = field(default_factory=Lock)  # a card's thread and the loop may come at once
 
@@ -94,6 +94,8 @@ class Request(Record, eq=False):
     def count(self, where: Where, more: int) -> None:
         """Count one step more or less that is under way; until now, the first of those that were had the seconds."""
         with self._lock:
+            if not self._spent:
+                self._spent, self._under_way = dict.fromkeys(FIRST, 0.0), dict.fromkeys(FIRST, 0)
             now = time.perf_counter()
             seconds, self._since = now - self._since, now
             for doing in FIRST:

@@ -35,7 +35,6 @@ PAGE_SITES = ("cross-site", "same-site", "same-origin")
 
 ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"  # those of the relay too
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Prefer, SOAPAction, X-Request-ID"
-EXPOSED_HEADERS = "Location, Retry-After, X-Request-ID"
 PREFLIGHT_AGE = "600"
 
 
@@ -51,8 +50,8 @@ def admit(
     hosts = headers.getall("Host", ())
     if len(hosts) != 1:
         raise Forbidden
-    is_own = not connection.is_local and hosts[0] == parts.status_pages.host
-    if not is_own and hosts[0] not in connection.hosts:
+    is_own = hosts[0] not in connection.hosts
+    if is_own and (connection.is_local or hosts[0] != parts.status_pages.host):
         raise Forbidden
     origins = headers.getall("Origin", ())
     if _is_own_load(headers, path):
@@ -69,15 +68,6 @@ def admit(
     if not is_allowed and not (_is_asking(headers, method, path) and parts.origins.may_ask(origins[0])):
         raise Forbidden
     return Page(origins[0], is_allowed)
-
-
-def cors(page: Page) -> dict[str, str]:
-    """Return the headers that let the page read the answer; every answer past the gate carries them."""
-    return {
-        "Access-Control-Allow-Origin": page.origin,
-        "Access-Control-Expose-Headers": EXPOSED_HEADERS,
-        "Vary": "Origin",
-    }
 
 
 def preflight() -> dict[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from cardd.api.call import Call, Reply, Shape
+from cardd.api.answers import Reply
+from cardd.api.call import Call, Shape
 from cardd.api.schemas.sessions import AssertionAnswer, InsiBody, LpsBody, VihfBody
 from cardd.documents.assertions import InsiWanted, VihfWanted
 from cardd.formats.saml.request import Access, InsiCall, Means, Patient, Registration

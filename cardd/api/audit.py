@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from cardd.api.call import Call, Reply
+from cardd.api.answers import Reply
+from cardd.api.call import Call
 from cardd.api.schemas.workstation import AuditAnswer, AuditRowAnswer
 from cardd.model import AuditRow
 

@@ -14,14 +14,15 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from aiohttp import HttpVersion11, web
 from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
+from cardd.api.answers import COMMON
 from cardd.api.parts import ApiLimits, Parts
 from cardd.core.attempts import Attempt
 from cardd.core.session import Session
@@ -37,6 +38,7 @@ from cardd.errors import (
     UnsupportedMediaType,
 )
 from cardd.model import Caller, CallerKind, Peer, Right
+from cardd.request import Request
 from cardd.secret import overwrite
 from cardd.values import Record, Value, field
 
@@ -94,10 +96,12 @@ class Page(Value):
 
 
 class Call(Record):
-    """One request past the gate. The route's checker fills ``who`` and ``open_session``, or raises.
+    """One request past the gate. ``path`` and ``query`` are the parameters that its route has in them.
 
-    ``headers`` stand on every answer to this request. ``on_hang_up`` takes a callback for the loss of the connection,
-    and returns a function that takes the callback back.
+    The route's checker fills ``who`` and ``open_session``, or raises.
+
+    ``told`` are the headers that tell of this request in its answer. ``on_hang_up`` takes a callback for the loss of
+    the connection, and returns a function that takes the callback back.
     """
 
     HIDDEN = frozenset({"bearer"})
@@ -108,10 +112,11 @@ class Call(Record):
     http: web.BaseRequest
     connection: ConnectionInfo
     page: Page | None
-    path: Mapping[str, str]
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
+    request: Request
+    told: Mapping[str, str]
     on_hang_up: OnHangUp
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
     who: Caller | None = None
     open_session: Session | None = None
     known_attempt: Attempt | None = None
@@ -127,6 +132,11 @@ class Call(Record):
         if self.bearer is not None:
             overwrite(self.bearer)
             self.bearer = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return what stands on every answer to this request, for a stream."""
+        return {**COMMON, **self.told}
 
     @property
     def peer(self) -> Peer:
@@ -165,15 +175,6 @@ class Call(Record):
         if len(codes) > 1:
             raise InvalidRequest(where=SUPPORT_CODE, why="duplicate")
         return codes[0] or None if codes else None
-
-
-class Reply(Record):
-    """An HTTP response: a status, a body (a schema, JSON already written, or none), and headers of its own."""
-
-    status: int = 200
-    body: Struct | bytes | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    media_type: str = "application/json"
 
 
 class Shape(Generic[B]):
@@ -271,50 +272,39 @@ class Bodies:
         self._held: Counter[int] = Counter()
         self._decoding = asyncio.Lock()
 
-    @asynccontextmanager
-    async def reading(self, http: web.BaseRequest, who: Caller | None, uid: int) -> AsyncIterator[bytes]:
-        """Give the JSON body of this caller of this OS user as it came, which must not be kept any longer.
+    @contextmanager
+    def room(self, http: web.BaseRequest, who: Caller | None, uid: int) -> Iterator[int]:
+        """Hold the room of a JSON body until its request is answered; give how large it may be.
 
-        Raises UnsupportedMediaType, BodyTooLarge, RequestTimeout, InvalidRequest, TooManyRequests without room.
+        Raises UnsupportedMediaType, BodyTooLarge, TooManyRequests where there is no room.
         """
         if http.content_type != "application/json" or "Content-Encoding" in http.headers:
             raise UnsupportedMediaType
-        limit = self._limit(who)
+        limit = min(self._limits.body, self._limits.small_body) if who is None else self._limits.body
         size = http.content_length
         if (size or 0) > limit:
             raise BodyTooLarge(limit=limit)
-        with self._room(uid, limit if size is None else size):
-            yield await self._whole(http, limit)
-
-    async def decoded(self, shape: Shape[B], raw: bytes) -> B:
-        """Return the typed body. Raises what ``Shape.decode`` raises."""
-        if len(raw) <= self._limits.small_body:
-            return shape.decode(raw)
-        async with self._decoding:
-            return await asyncio.to_thread(shape.decode, raw)
-
-    def _limit(self, who: Caller | None) -> int:
-        return min(self._limits.body, self._limits.small_body) if who is None else self._limits.body
-
-    @contextmanager
-    def _room(self, uid: int, size: int) -> Iterator[None]:
-        """Hold the room of a body that is not small. Raises TooManyRequests."""
-        if size <= self._limits.small_body:
-            yield
+        held = limit if size is None else size
+        if held <= self._limits.small_body:
+            yield limit
             return
-        own, every = self._held[uid] + size, self._held.total() + size
+        own, every = self._held[uid] + held, self._held.total() + held
         largest = self._limits.body  # one fits in any case
         if own > max(self._limits.bodies_each, largest) or every > max(self._limits.bodies, largest):
             raise TooManyRequests(retry_after=RETRY_AFTER)
-        self._held[uid] += size
+        self._held[uid] += held
         try:
-            yield
+            yield limit
         finally:
-            self._held[uid] -= size
+            self._held[uid] -= held
             if not self._held[uid]:
                 del self._held[uid]
 
-    async def _whole(self, http: web.BaseRequest, limit: int) -> bytes:
+    async def read(self, http: web.BaseRequest, limit: int) -> bytes:
+        """Return a body as it came, which must not be kept any longer than its room.
+
+        Raises BodyTooLarge, RequestTimeout, InvalidRequest.
+        """
         invite(http)
         body = bytearray()
         try:
@@ -326,6 +316,13 @@ class Bodies:
         except TimeoutError:
             raise RequestTimeout from None
         return bytes(body)
+
+    async def decoded(self, shape: Shape[B], raw: bytes) -> B:
+        """Return the typed body. Raises what ``Shape.decode`` raises."""
+        if len(raw) <= self._limits.small_body:
+            return shape.decode(raw)
+        async with self._decoding:
+            return await asyncio.to_thread(shape.decode, raw)
 
 
 def invite(http: web.BaseRequest) -> None:

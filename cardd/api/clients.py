@@ -6,7 +6,8 @@ import asyncio
 from urllib.parse import quote
 
 from cardd.api import origins
-from cardd.api.call import Call, Reply, Shape
+from cardd.api.answers import Reply
+from cardd.api.call import Call, Shape
 from cardd.api.schemas.clients import (
     ClientAnswer,
     ClientListed,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from hashlib import sha256
 from urllib.parse import parse_qsl
 
 from aiohttp import web
-from msgspec import Struct
-from msgspec.json import Encoder
 
-from cardd.api.access import admit, anyone, cors, preflight
-from cardd.api.call import Bodies, Call, ConnectionInfo, OnHangUp, Page, Reply
+from cardd.api.access import admit, anyone, preflight
+from cardd.api.answers import REQUEST, Reply, WholeAnswer, telling_of, terse
+from cardd.api.call import Bodies, Call, ConnectionInfo, OnHangUp, Page
 from cardd.api.idempotency import Ledger
 from cardd.api.parts import ApiLimits, Parts
-from cardd.api.problems import MEDIA_TYPE, TERSE, problem, unforeseen
+from cardd.api.problems import problem, unforeseen
 from cardd.api.router import AnyReply, Route, Router
 from cardd.core.dialog_lines import spoken_to_in
 from cardd.core.presence import Presence, waited_for_by
@@ -30,24 +29,12 @@ from cardd.errors import (
 )
 from cardd.i18n import stated_language
 from cardd.model import CallerKey, CallerKind
-from cardd.request import Request, current, named_by, working_on
+from cardd.request import Request, named_by, working_on
 from cardd.secret import overwrite
 
 PARAMETERS_MAX = 16
 RETRY_AFTER = 1
-REQUEST = "X-Request-ID"
 NOBODY = ""  # the identifier of programs that no route asked who they are; a page has its origin
-
-COMMON = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",  # an image or a script of a page learns of no answer
-    "Referrer-Policy": "no-referrer",
-    "Server": "",
-    "X-Content-Type-Options": "nosniff",
-}
-
-_encoder = Encoder()
 
 
 class Dispatcher:
@@ -65,41 +52,52 @@ class Dispatcher:
 
     async def answer(
         self, http: web.BaseRequest, connection: ConnectionInfo | None, on_hang_up: OnHangUp
-    ) -> web.StreamResponse:
+    ) -> WholeAnswer | web.StreamResponse:
         """Return the answer, whatever happens; the terse refusal where nobody is known at the other end."""
+        call = self._admitted(http, connection, on_hang_up)
         try:
-            return await self._told(http, connection, on_hang_up)
+            if call is None:
+                return terse()
+            with working_on(call.request):
+                try:
+                    answer = await self._answer(call)
+                except Exception as error:  # noqa: BLE001 - the journal gets the traceback, the caller a problem
+                    return self._failed(call, error)
+                return self._ended(call, answer)
         finally:
-            _forget_credentials(http)
+            _forget_credentials(http, call)
 
-    async def _told(
-        self, http: web.BaseRequest, connection: ConnectionInfo | None, on_hang_up: OnHangUp
-    ) -> web.StreamResponse:
-        if connection is None:
-            return _terse()
+    def _admitted(self, http: web.BaseRequest, connection: ConnectionInfo | None, on_hang_up: OnHangUp) -> Call | None:
+        """Return the call that a request is; None for one that does not pass the gate."""
+        if connection is None or not http.raw_path.startswith("/"):
+            return None
         try:
-            page = self._admit(http, connection)
+            page = admit(http.headers, connection, http.method, http.raw_path, self._parts)
         except Forbidden:
-            return _terse()
+            return None
         request = Request(self._parts.observer, named_by(http.headers.get(REQUEST, "")), uid=connection.peer.uid)
-        headers = {**COMMON, REQUEST: request.id, **(cors(page) if page else {})}
-        with working_on(request):
-            answer, fault = await self._tried(http, self._answer(http, connection, page, headers, on_hang_up))
-            self._parts.observer.ended(request, answer.status, fault.code if fault else None)
-        return _response(answer, headers) if isinstance(answer, Reply) else answer
+        return Call(
+            parts=self._parts,
+            limits=self._limits,
+            bodies=self._bodies,
+            http=http,
+            connection=connection,
+            page=page,
+            request=request,
+            told=telling_of(request.id, page.origin if page else None),
+            on_hang_up=on_hang_up,
+        )
 
-    @staticmethod
-    async def _tried(http: web.BaseRequest, answering: Awaitable[AnyReply]) -> tuple[AnyReply, CarddError | None]:
-        """Return the answer, or the problem of what failed."""
-        try:
-            return await answering, None
-        except CarddError as error:
-            fault = error
-        except Exception as error:  # noqa: BLE001 - the journal gets the traceback, the caller a problem
-            fault = unforeseen(error)
-        if isinstance(fault, InternalError) and (request := current()):
-            fault = InternalError(request=request.id)
-        return problem(fault, http.headers.get("Accept-Language", "")), fault
+    def _ended(self, call: Call, answer: AnyReply, code: str | None = None) -> WholeAnswer | web.StreamResponse:
+        self._parts.observer.ended(call.request, answer.status, code)
+        return WholeAnswer(answer, call.told) if isinstance(answer, Reply) else answer
+
+    def _failed(self, call: Call, error: Exception) -> WholeAnswer | web.StreamResponse:
+        """Return the problem of what failed."""
+        fault = error if isinstance(error, CarddError) else unforeseen(error)
+        if isinstance(fault, InternalError):
+            fault = InternalError(request=call.request.id)
+        return self._ended(call, problem(fault, call.http.headers.get("Accept-Language", "")), fault.code)
 
     async def close(self) -> None:
         """Give up the work that outlives its request."""
@@ -111,56 +109,16 @@ class Dispatcher:
             if condition(call):
                 presence.revoke(why, is_by_caller=is_by_caller)
 
-    def _admit(self, http: web.BaseRequest, connection: ConnectionInfo) -> Page | None:
-        if not http.raw_path.startswith("/"):
-            raise Forbidden
-        return admit(http.headers, connection, http.method, http.raw_path, self._parts)
-
-    async def _answer(
-        self,
-        http: web.BaseRequest,
-        connection: ConnectionInfo,
-        page: Page | None,
-        headers: Mapping[str, str],
-        on_hang_up: OnHangUp,
-    ) -> AnyReply:
-        if page is not None:
-            if http.method == "OPTIONS":
+    async def _answer(self, call: Call) -> AnyReply:
+        if call.page is not None:
+            if call.http.method == "OPTIONS":
                 return Reply(204, headers=preflight())
-            await self._check_browser(page, connection)
-        path, _, query = http.raw_path.partition("?")
-        route, parameters = self._router.find(http.method, path)
-        call = Call(
-            parts=self._parts,
-            limits=self._limits,
-            bodies=self._bodies,
-            http=http,
-            connection=connection,
-            page=page,
-            path=parameters,
-            query={} if route.is_open else _query(query, route),
-            headers=headers,
-            on_hang_up=on_hang_up,
-        )
-        try:
-            return await self._answered(route, call)
-        finally:
-            call.forget_bearer()
-
-    async def _answered(self, route: Route, call: Call) -> AnyReply:
-        http, connection = call.http, call.connection
-        request = current()
-        if request is not None:
-            request.name = f"{route.method} {route.path}"
+            await self._check_browser(call.page, call.connection)
+        route = self._routed(call)
         if route.access is not anyone:
             await self._parts.readers.owners.told.wait()
-        route.access(call)
-        _check_rights(route, call)
-        if request is not None and call.open_session is not None:
-            request.session = call.open_session.id
-        if call.who is not None and call.who.kind is not CallerKind.LOCAL:
-            connection.has_client = True
-        language = stated_language(http.headers.get("Accept-Language"))
+        _let_in(call, route)
+        language = stated_language(call.http.headers.get("Accept-Language"))
         caller, presence = self._count(call), Presence()
         take_back = call.on_hang_up(presence.leave)
         self._waiting[presence] = call
@@ -168,12 +126,23 @@ class Dispatcher:
             with waited_for_by(presence), spoken_to_in(language):
                 if not route.body:
                     return await self._run(route, call, b"", presence)
-                async with self._bodies.reading(http, call.who, call.peer.uid) as raw:
-                    return await self._run(route, call, raw, presence)
+                with self._bodies.room(call.http, call.who, call.peer.uid) as limit:
+                    return await self._run(route, call, await self._bodies.read(call.http, limit), presence)
+        except ReaderNotYours:
+            await self._parts.readers.owners.record_refusal(call.caller)
+            raise
         finally:
             del self._waiting[presence]
             take_back()
             self._uncount(caller)
+
+    def _routed(self, call: Call) -> Route:
+        """Return the call's route, and give the call what its path says."""
+        path, _, query = call.http.raw_path.partition("?")
+        route, call.path = self._router.find(call.http.method, path)
+        call.query = {} if route.is_open else _query(query, route)
+        call.request.name = route.name
+        return route
 
     async def _check_browser(self, page: Page, connection: ConnectionInfo) -> None:
         """Look once at who holds a page's connection. Raises NotABrowser, BrowserUnseen."""
@@ -182,15 +151,8 @@ class Dispatcher:
             connection.is_browsers = True
 
     async def _run(self, route: Route, call: Call, raw: bytes, presence: Presence) -> AnyReply:
-        try:
-            return await self._run_once(route, call, raw, presence)
-        except ReaderNotYours:
-            await self._parts.readers.owners.record_refusal(call.caller)
-            raise
-
-    async def _run_once(self, route: Route, call: Call, raw: bytes, presence: Presence) -> AnyReply:
-        keys = call.http.headers.getall("Idempotency-Key", ())
-        if not keys or not route.idempotent:
+        keys = call.http.headers.getall("Idempotency-Key", ()) if route.idempotent else ()
+        if not keys:
             return await route.run(call, raw)
 
         key, content = ", ".join(keys), sha256(raw).hexdigest()
@@ -245,10 +207,16 @@ class Dispatcher:
             del self._in_flight[caller]
 
 
-def _check_rights(route: Route, call: Call) -> None:
-    """Look whether a page may do this. Raises PageProofNeeded, PageRightMissing."""
-    if call.who is not None and call.who.kind is CallerKind.ORIGIN and route.rights is not None:
-        call.parts.origins.check(call.who, route.rights)
+def _let_in(call: Call, route: Route) -> None:
+    """Have the route's checker say who calls. Raises what that raises, PageProofNeeded, PageRightMissing."""
+    route.access(call)
+    if call.who is not None:
+        if call.who.kind is CallerKind.ORIGIN and route.rights is not None:
+            call.parts.origins.check(call.who, route.rights)
+        if call.who.kind is not CallerKind.LOCAL:
+            call.connection.has_client = True
+    if call.open_session is not None:
+        call.request.session = call.open_session.id
 
 
 def _query(query: str, route: Route) -> dict[str, str]:
@@ -273,30 +241,16 @@ def _written(answer: AnyReply) -> Reply:
     """Return the reply with its body as bytes, ready to be kept."""
     if not isinstance(answer, Reply):
         raise TypeError("a stream cannot be answered twice")
-    if isinstance(answer.body, Struct):
-        answer.body = _encoder.encode(answer.body)
+    answer.content()
     return answer
 
 
-def _response(reply: Reply, headers: Mapping[str, str]) -> web.Response:
-    told = {**headers, **reply.headers}
-    if reply.body is None:
-        return web.Response(status=reply.status, headers=told)
-    told["Content-Type"] = reply.media_type
-    content = _encoder.encode(reply.body) if isinstance(reply.body, Struct) else reply.body
-    return web.Response(status=reply.status, headers=told, body=content)
-
-
-def _terse() -> web.Response:
-    response = web.Response(status=403, headers={**COMMON, "Content-Type": MEDIA_TYPE}, body=TERSE)
-    response.force_close()
-    return response
-
-
-def _forget_credentials(http: web.BaseRequest) -> None:
+def _forget_credentials(http: web.BaseRequest, call: Call | None) -> None:
     """Overwrite the tokens and secrets of a request that was answered: aiohttp keeps its head until the next one."""
     if "Authorization" not in http.headers:
         return
+    if call is not None:
+        call.forget_bearer()
     for value in http.headers.getall("Authorization", ()):
         overwrite(value)
     for name, raw in http.raw_headers:

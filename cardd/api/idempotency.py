@@ -12,7 +12,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
-from cardd.api.call import Reply
+from cardd.api.answers import Reply
 from cardd.api.problems import unforeseen
 from cardd.errors import CarddError, IdempotencyKeyReused, InvalidRequest
 from cardd.model import CallerKey

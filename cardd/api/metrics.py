@@ -9,7 +9,8 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from cardd.api.call import Call, Reply
+from cardd.api.answers import Reply
+from cardd.api.call import Call
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.owners import is_administrator
 from cardd.errors import CarddError, PcscUnavailable, StateUnavailable, SupportAdministratorOnly

@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.json import encode, schema_components
 
 from cardd.api import access
+from cardd.api.answers import PROBLEM
 from cardd.api.call import SUPPORT_CODE
-from cardd.api.problems import MEDIA_TYPE
 from cardd.api.router import OCTETS, Route
 from cardd.api.schemas import Problem, Refusal
 from cardd.api.schemas.workstation import Hello, Told
@@ -141,7 +141,7 @@ def _responses(route: Route) -> Json:
         answers[str(status)]["headers"] = {
             name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in headers.items()
         }
-    told: Json = {MEDIA_TYPE: {"schema": {"anyOf": [_one_of((Problem,)), _one_of((Refusal,))]}}}
+    told: Json = {PROBLEM: {"schema": {"anyOf": [_one_of((Problem,)), _one_of((Refusal,))]}}}
     if route.is_open:  # a server's refusals come through as they are; generators read the first of the two
         told = {OCTETS: {"schema": BYTES}, **told}
     return {**answers, "default": {"description": "A problem, told by its code", "content": told}}

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from msgspec import UNSET
 
 from cardd.api import events
-from cardd.api.call import Call, Page, Reply, Shape
+from cardd.api.answers import Reply
+from cardd.api.call import Call, Page, Shape
 from cardd.api.schemas import Body
 from cardd.api.schemas.clients import (
     AllowBody,

@@ -7,17 +7,12 @@ import logging
 
 from msgspec import UNSET, UnsetType
 
-from cardd.api.call import Reply
+from cardd.api.answers import PROBLEM, Reply
 from cardd.api.schemas import Problem
 from cardd.errors import CardAmbiguous, CarddError, DaemonExhausted, InternalError
 from cardd.i18n import language_of
 
-MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:cardd:problem:"
-
-# What everyone gets who may not even ask: constant, so that it tells nothing.
-TERSE = b'{"type":"about:blank","title":"Forbidden","status":403,"code":"request.forbidden"}'
-
 
 _NO_FILE = (errno.EMFILE, errno.ENFILE)
 
@@ -57,7 +52,7 @@ def problem(error: CarddError, accept_language: str) -> Reply:
         limit=_number(error, "limit"),
         cards=list(error.cards) if isinstance(error, CardAmbiguous) else UNSET,
     )
-    return Reply(error.status, body, {"Content-Language": language, **_headers(error)}, MEDIA_TYPE)
+    return Reply(error.status, body, {"Content-Language": language, **_headers(error)}, PROBLEM)
 
 
 def _headers(error: CarddError) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cardd.api.call import Call, Reply
+from cardd.api.answers import Reply
+from cardd.api.call import Call
 from cardd.api.schemas.clients import ProgramListed, ProgramsAnswer
 
 

@@ -11,7 +11,8 @@ from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from cardd.api.call import Call, Reply, Shape
+from cardd.api.answers import Reply
+from cardd.api.call import Call, Shape
 from cardd.errors import MethodNotAllowed, NotFound
 from cardd.model import Right
 from cardd.values import Value, field
@@ -57,12 +58,14 @@ class Route(Value):
     support_code: bool = False
     is_open: bool = False
     parameters: tuple[tuple[str, int], ...] = ()  # each name, and its segment's place
+    name: str = ""
 
     def __post_init__(self) -> None:
-        """Find the parameters of the path."""
+        """Find the parameters of the path, and make the name: the method and the path, without what is in it."""
         parts = enumerate(self.path.split("/"))
         found = tuple((part[1:-1], place) for place, part in parts if _is_parameter(part))
         force_setattr(self, "parameters", found)
+        force_setattr(self, "name", f"{self.method} {self.path}")
 
 
 def get(

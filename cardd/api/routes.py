@@ -40,7 +40,8 @@ from cardd.api.access import (
     session_or_local,
     session_untouched,
 )
-from cardd.api.call import Call, Reply
+from cardd.api.answers import Reply
+from cardd.api.call import Call
 from cardd.api.router import OCTETS, Route, delete, get, post, relayed, upload
 from cardd.api.schemas.clients import (
     ChallengeAnswer,

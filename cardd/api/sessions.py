@@ -7,7 +7,8 @@ from typing import Literal, cast
 
 from msgspec import UNSET
 
-from cardd.api.call import Call, Reply, Shape
+from cardd.api.answers import Reply
+from cardd.api.call import Call, Shape
 from cardd.api.schemas.sessions import (
     ActingBody,
     AuthTokenAnswer,

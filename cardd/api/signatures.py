@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from aiohttp import web
 
-from cardd.api.call import Call, Reply, Shape, invite, next_piece
+from cardd.api.answers import Reply
+from cardd.api.call import Call, Shape, invite, next_piece
 from cardd.api.router import OCTETS
 from cardd.api.schemas.signatures import (
     DocumentAnswer,

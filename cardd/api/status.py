@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import UNSET
 from msgspec.structs import replace as with_changes
 
-from cardd.api.call import Call, Reply, Shape
+from cardd.api.answers import Reply
+from cardd.api.call import Call, Shape
 from cardd.api.schemas.workstation import (
     AdviceAnswer,
     EcpsCheckAnswer,

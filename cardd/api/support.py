@@ -8,7 +8,8 @@ from aiohttp import web
 from msgspec import UNSET
 
 from cardd.api.access import administrator
-from cardd.api.call import Call, Reply, Shape
+from cardd.api.answers import Reply
+from cardd.api.call import Call, Shape
 from cardd.api.events import server_sent
 from cardd.api.schemas.workstation import (
     EnrolmentAnswer,

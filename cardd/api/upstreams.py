@@ -14,7 +14,8 @@ from contextlib import suppress
 from aiohttp import ClientError, ClientResponse, web
 from multidict import CIMultiDict
 
-from cardd.api.call import Call, Reply, invite, next_piece
+from cardd.api.answers import Reply
+from cardd.api.call import Call, invite, next_piece
 from cardd.api.parts import ApiLimits
 from cardd.api.schemas.sessions import UpstreamsAnswer
 from cardd.config import Upstream

@@ -7,7 +7,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from cardd.api.call import Call, Reply, Shape
+from cardd.api.answers import Reply
+from cardd.api.call import Call, Shape
 from cardd.api.schemas.verifications import OfSetBody, VerificationAnswer, VerificationBody
 from cardd.documents.requests import ToVerify
 from cardd.errors import InvalidRequest

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from cardd.api.call import Call, Reply, Shape
+from cardd.api.answers import Reply
+from cardd.api.call import Call, Shape
 from cardd.api.schemas.clients import LinkAnswer, LinkBody, StatusPageAnswer, StatusPageBody
 from cardd.web import web_file
 

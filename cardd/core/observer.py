@@ -74,14 +74,17 @@ class Observer(Part):
         if not request.lasts:
             self.counts.seconds[Where.DAEMON] += spent[Where.DAEMON]
             self._trace.ended(request, status, code)
-        waited = sum(spent.values()) - spent[Where.DAEMON]
-        if request.name and (waited >= WORTH_A_LINE or (code is not None and self._has_room(request.uid))):
+        waited = spent[Where.PERSON] + spent[Where.CARD] + spent[Where.NETWORK]
+        has_line = request.name and (waited >= WORTH_A_LINE or (code is not None and self._has_room(request.uid)))
+        if has_line:
             about = Plain(request.name), status, Plain(f"{code} " if code else ""), *spent.values()
             asyncio.get_running_loop().call_soon(log.info, LINE, *about)  # once the answer is on its way
         if status == ACCEPTED:  # its work goes on: until the login is decided, or the work ends
             self._undecided.update({request.session: request} if request.session else {})
-        else:
+        elif has_line:
             asyncio.get_running_loop().call_soon(_end, request)  # after that line
+        else:
+            _end(request)
 
     def _has_room(self, uid: int | None) -> bool:
         """Return whether one more failure of this user has a line: nobody drives the others' lines out of the log."""

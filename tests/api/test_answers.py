@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 
 import pytest
+from aiohttp import HttpVersion11
 
+from cardd.api.answers import Reply, WholeAnswer
 from tests.api.workbench import PAGE, Workbench
 
 
@@ -21,6 +23,38 @@ async def test_every_answer_says_not_to_keep_frame_or_guess_it(api: Workbench) -
         assert got.headers["Referrer-Policy"] == "no-referrer"
         assert got.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
         assert got.headers["Server"] == ""
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "version", "expected"),
+    [
+        ("GET", "/nowhere", "1.1", "Connection: close"),
+        ("GET", "/v1/status", "1.0", "Connection: keep-alive"),
+        ("HEAD", "/nowhere", "1.1", "Connection: close"),
+        ("OPTIONS", "/v1/status", "1.1", "Connection: close"),
+    ],
+)
+async def test_an_answer_ends_where_its_head_says(
+    api: Workbench, method: str, target: str, version: str, expected: str
+) -> None:
+    """What follows it on the connection would be taken for the next answer."""
+    name = expected.partition(": ")[2]
+    reader, writer = await api.connect()
+    said = f"{method} {target} HTTP/{version}\r\nHost: 127.0.0.1:{api.port}\r\nConnection: {name}\r\n"
+    writer.write(f"{said}{f'Origin: {PAGE}' if method == 'OPTIONS' else 'Accept: */*'}\r\n\r\n".encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    assert head.startswith(f"HTTP/{version} ") and expected in head  # noqa: PT018 - one head
+    length = 0 if method in ("HEAD", "OPTIONS") else int(head.partition("Content-Length: ")[2].partition("\r\n")[0])
+    assert ("Content-Length" in head) is (method != "OPTIONS")
+    await reader.readexactly(length)
+    if name == "close":
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_no_value_of_a_header_begins_another_header() -> None:
+    with pytest.raises(ValueError, match="control character"):
+        WholeAnswer(Reply(headers={"Location": "/a\r\nSet-Cookie: b"}), {}).head(HttpVersion11)
 
 
 async def test_status_tells_no_workstation_from_another(api: Workbench) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd.api.call import Reply
+from cardd.api.answers import Reply
 from cardd.api.idempotency import Ledger
 from cardd.errors import CardGarbled, CardRemoved, ConsentRefused, DaemonExhausted
 from cardd.model import CallerKey, Choice
