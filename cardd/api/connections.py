@@ -13,14 +13,17 @@ import logging
 import re
 import socket
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache, partial
 from operator import itemgetter
 from typing import cast
 
 from aiohttp import http_parser, web
+from aiohttp.http import RawRequestMessage, StreamWriter
+from aiohttp.streams import EMPTY_PAYLOAD
 
 from cardd.api.access import UNIX_HOSTS, tcp_hosts
-from cardd.api.answers import COMMON
+from cardd.api.answers import COMMON, WholeAnswer
 from cardd.api.call import ConnectionInfo
 from cardd.api.dispatch import Dispatcher
 from cardd.api.handshake import Contexts, CountedConnection, Handshake
@@ -124,13 +127,55 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; a head that has begun must be whole soon, and its secrets are overwritten once it is read."""
-        super().data_received(data)
-        self._look_later_where_nothing_is_read()
+        waiter, self._waiter = self._waiter, None  # aiohttp's task sleeps on where its help is not needed
+        try:
+            super().data_received(data)
+        finally:
+            self._waiter = waiter
+        has_answered = waiter is not None and bool(self._messages) and self._has_answered_at_once()
+        if waiter is not None and self._messages and not waiter.done():
+            waiter.set_result(None)
         if COPIES and REQUEST.search(data, 0, HEAD_MAX) and CREDENTIAL.search(data, 0, HEAD_MAX):
             overwrite(data)
+        if has_answered:
+            self._of_head = 0
+            return
+        self._look_later_where_nothing_is_read()
         if self._deadline is None and not self._uses and not self._messages:
             self._expect_head()
         self._measure_head(len(data))
+
+    def _has_answered_at_once(self) -> bool:
+        """Answer the one request that came, here and now, where nothing is waited for; return whether it was.
+
+        aiohttp makes a task of each request, which begins and ends in two more turns of the loop.
+        """
+        (message, payload), parser, task = self._messages[0], self._parser, self._task_handler
+        if len(self._messages) > 1 or payload is not EMPTY_PAYLOAD or not isinstance(message, RawRequestMessage):
+            return False
+        if parser is None or task is None or message.should_close or message.upgrade or self.writing_paused:
+            return False
+        if not self._server.is_at_once(message.method, message.path):
+            return False
+        http = self._server.request_factory(message, payload, self, StreamWriter(self, self._loop), task)
+        answer = self._server.answer_at_once(http, self)
+        if answer is None:
+            return False
+        self._messages.clear()
+        parser.message_consumed()
+        self._expect_nothing()
+        self._has_asked = True
+        with suppress(ConnectionError):  # nobody is left to read it
+            answer.write(http)
+        self._stay_a_while()
+        return True
+
+    def _stay_a_while(self) -> None:
+        """Hang up when nothing is asked for as long as aiohttp waits after an answer of its own."""
+        self._keepalive = True
+        self._next_keepalive_close_time = self._loop.time() + self._limits.idle
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
 
     def _measure_head(self, size: int) -> None:
         """Hang up on a head that grows and grows; what comes while none is waited for is of a body."""
@@ -288,6 +333,14 @@ class HttpServer(web.Server):
             return cast(web.StreamResponse, answer)
         finally:
             connection.end_use()
+
+    def is_at_once(self, method: str, target: str) -> bool:
+        """Return whether this may be answered by ``answer_at_once``."""
+        return self._dispatcher.is_at_once(method, target)
+
+    def answer_at_once(self, http: web.BaseRequest, connection: Connection) -> WholeAnswer | None:
+        """Return the answer to what waits for nothing; None where it is to be answered as any other."""
+        return self._dispatcher.answer_at_once(http, connection.info, connection.on_hang_up)
 
     def info_of(self, transport: asyncio.BaseTransport) -> ConnectionInfo | None:
         """Return what is known of a new connection; None when nobody can tell who is at its other end."""

@@ -63,7 +63,37 @@ class Dispatcher:
                     answer = await self._answer(call)
                 except Exception as error:  # noqa: BLE001 - the journal gets the traceback, the caller a problem
                     return self._failed(call, error)
-                return self._ended(call, answer)
+                if isinstance(answer, Reply):
+                    return self._ended(call, answer)
+                self._parts.observer.ended(call.request, answer.status)
+                return answer
+        finally:
+            _forget_credentials(http, call)
+
+    def is_at_once(self, method: str, target: str) -> bool:
+        """Return whether this may be answered by ``answer_at_once``."""
+        return self._router.at_once(method, target) is not None
+
+    def answer_at_once(
+        self, http: web.BaseRequest, connection: ConnectionInfo | None, on_hang_up: OnHangUp
+    ) -> WholeAnswer | None:
+        """Return the answer to what waits for nothing; None where ``answer`` has to refuse it, or to wait.
+
+        Nothing of it is under way while others are answered, so that there is nothing to count, and nobody to ask.
+        """
+        handler, call = self._router.at_once(http.method, http.raw_path), self._admitted(http, connection, on_hang_up)
+        if handler is None or call is None:
+            return None
+        if call.page is not None and not call.connection.is_browsers:
+            call.forget_bearer()
+            return None
+        try:
+            with working_on(call.request):
+                try:
+                    _let_in(call, self._routed(call))
+                    return self._ended(call, handler(call))
+                except Exception as error:  # noqa: BLE001 - as above
+                    return self._failed(call, error)
         finally:
             _forget_credentials(http, call)
 
@@ -88,11 +118,11 @@ class Dispatcher:
             on_hang_up=on_hang_up,
         )
 
-    def _ended(self, call: Call, answer: AnyReply, code: str | None = None) -> WholeAnswer | web.StreamResponse:
-        self._parts.observer.ended(call.request, answer.status, code)
-        return WholeAnswer(answer, call.told) if isinstance(answer, Reply) else answer
+    def _ended(self, call: Call, reply: Reply, code: str | None = None) -> WholeAnswer:
+        self._parts.observer.ended(call.request, reply.status, code)
+        return WholeAnswer(reply, call.told)
 
-    def _failed(self, call: Call, error: Exception) -> WholeAnswer | web.StreamResponse:
+    def _failed(self, call: Call, error: Exception) -> WholeAnswer:
         """Return the problem of what failed."""
         fault = error if isinstance(error, CarddError) else unforeseen(error)
         if isinstance(fault, InternalError):

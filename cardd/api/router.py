@@ -38,7 +38,8 @@ class Route(Value):
     ``headers`` says what the request's own headers mean, ``tells`` what the answers' do, by status. An ``idempotent``
     one may carry an Idempotency-Key; under it, one that ``signs`` signs once, whichever session of the holder's it
     comes in. ``support_code`` says that the handler may demand one. With ``is_open`` the path's last parameter is all
-    the rest of it, still encoded; query and body are the handler's own.
+    the rest of it, still encoded; query and body are the handler's own. ``at_once`` is the handler where it waits for
+    nothing.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Route(Value):
     signs: bool = False
     support_code: bool = False
     is_open: bool = False
+    at_once: Callable[[Call], Reply] | None = None
     parameters: tuple[tuple[str, int], ...] = ()  # each name, and its segment's place
     name: str = ""
 
@@ -93,6 +95,24 @@ def get(
         headers=headers,
         tells=tells,
     )
+
+
+def shown(
+    path: str,
+    access: Checker,
+    handler: Callable[[Call], Reply],
+    summary: str,
+    *,
+    answers: AnswerTypes,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    tells: Mapping[int, Mapping[str, str]] = MappingProxyType({}),
+) -> Route:
+    """Return the route of a GET that waits for nothing: neither a person, nor a card, nor the disk."""
+
+    async def run(call: Call, _: bytes) -> Reply:
+        return handler(call)
+
+    return Route("GET", path, access, run, summary, answers, headers=headers, tells=tells, at_once=handler)
 
 
 def delete(
@@ -248,6 +268,11 @@ class Router:
                 *own, (last, _) = route.parameters
                 return route, {**{name: unquote(segments[place]) for name, place in own}, last: rest}
         raise NotFound
+
+    def at_once(self, method: str, target: str) -> Callable[[Call], Reply] | None:
+        """Return the handler that waits for nothing of this path, which has neither parameters nor a query."""
+        route = self._exact.get(target, {}).get(method)
+        return route.at_once if route else None
 
 
 def _is_parameter(part: str) -> bool:

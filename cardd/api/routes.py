@@ -42,7 +42,7 @@ from cardd.api.access import (
 )
 from cardd.api.answers import Reply
 from cardd.api.call import Call
-from cardd.api.router import OCTETS, Route, delete, get, post, relayed, upload
+from cardd.api.router import OCTETS, Route, delete, get, post, relayed, shown, upload
 from cardd.api.schemas.clients import (
     ChallengeAnswer,
     ClientAnswer,
@@ -82,7 +82,7 @@ from cardd.identity.methods import Use
 from cardd.model import Right
 
 
-async def _describe(call: Call) -> Reply:
+def _describe(call: Call) -> Reply:
     """Return this very table, as OpenAPI 3.1."""
     return Reply(body=_description(call.parts.version))
 
@@ -103,17 +103,17 @@ SESSION = (Right.AUTHENTICATE, Right.SIGN, Right.RELAY)
 
 # fmt: off
 ROUTES: tuple[Route, ...] = (
-    get("/v1/status", anyone, status.show, "Version and state", answers={200: StatusAnswer},
-        headers={status.CHALLENGE: "client_id, a blank, 32 to 128 random characters: is this the daemon that paired?"},
-        tells={200: {status.PROOF: "HMAC-SHA256, in hex, by what only that daemon knows; see docs/api.md"}}),
-    get("/openapi.json", anyone, _describe, "This description", answers={200: "application/json"}),
-    get("/cardd.js", anyone, web.shows("cardd.js"), "The module for pages",
-        answers={200: "text/javascript", 304: None}),
-    get("/cardd.d.ts", anyone, web.shows("cardd.d.ts"), "Its types", answers={200: "text/plain", 304: None}),
+    shown("/v1/status", anyone, status.show, "Version and state", answers={200: StatusAnswer},
+          headers={status.CHALLENGE: "client_id, a blank, 32 to 128 random characters: is this who paired with it?"},
+          tells={200: {status.PROOF: "HMAC-SHA256, in hex, by what only that daemon knows; see docs/api.md"}}),
+    shown("/openapi.json", anyone, _describe, "This description", answers={200: "application/json"}),
+    shown("/cardd.js", anyone, web.shows("cardd.js"), "The module for pages",
+          answers={200: "text/javascript", 304: None}),
+    shown("/cardd.d.ts", anyone, web.shows("cardd.d.ts"), "Its types", answers={200: "text/plain", 304: None}),
 
-    get("/", anyone, web.shows("status.html"), "The status page", answers={200: "text/html", 304: None}),
-    get("/status.css", anyone, web.shows("status.css"), "Its sheet", answers={200: "text/css", 304: None}),
-    get("/status.js", anyone, web.shows("status.js"), "Its script", answers={200: "text/javascript", 304: None}),
+    shown("/", anyone, web.shows("status.html"), "The status page", answers={200: "text/html", 304: None}),
+    shown("/status.css", anyone, web.shows("status.css"), "Its sheet", answers={200: "text/css", 304: None}),
+    shown("/status.js", anyone, web.shows("status.js"), "Its script", answers={200: "text/javascript", 304: None}),
     post("/v1/status-page/links", local, web.LINK_BODY, web.link, "What opens the status page once",
          answers={201: LinkAnswer}),
     post("/v1/status-page/sessions", own_page, web.STATUS_PAGE_BODY, web.enter, "The pass of a tab, for a link",

@@ -27,7 +27,7 @@ CHALLENGE_MIN, CHALLENGE_MAX = 32, 128
 ECPS_CHECK_BODY = Shape(EcpsCheckBody)
 
 
-async def show(call: Call) -> Reply:
+def show(call: Call) -> Reply:
     """Return that the daemon is here, and whether there are readers; nothing of this workstation."""
     try:
         ready = bool(call.parts.readers.every.readers(lambda state: state.user in (None, call.peer.uid)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from cardd.api.answers import Reply
 from cardd.api.call import Call, Shape
@@ -20,10 +20,10 @@ PAGE_HEADERS = {
 }
 
 
-def shows(name: str) -> Callable[[Call], Awaitable[Reply]]:
+def shows(name: str) -> Callable[[Call], Reply]:
     """Return what answers with this file, or 304 to a browser that has it."""
 
-    async def show(call: Call) -> Reply:
+    def show(call: Call) -> Reply:
         found = web_file(name)
         headers = {"ETag": found.tag, "Cache-Control": "no-cache"}  # kept, and asked about each time
         if found.media_type.startswith("text/html"):
