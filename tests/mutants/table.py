@@ -16,4 +16,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "cardd/core/session.py": ("tests/core/test_session_life.py",),
     "cardd/core/sessions.py": ("tests/core/test_session_life.py",),
     "cardd/core/totp.py": ("tests/core/test_totp.py",),
+    "cardd/documents/judging.py": ("tests/formats/test_judging.py",),
+    "cardd/formats/raw.py": ("tests/formats/test_raw.py",),
+    "cardd/formats/trust.py": ("tests/formats/test_trust.py",),
 }
