@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from asn1crypto import cms, x509
+from asn1crypto import cms, core, x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from cardd.errors import (
@@ -17,7 +17,7 @@ from cardd.errors import (
     DocumentMalformed,
     DocumentUnsupported,
 )
-from cardd.formats.cades import CadesPrepared, prepare_cades, verify_cms
+from cardd.formats.cades import AROUND_MAX, ENTRIES_MAX, CadesPrepared, prepare_cades, verify_cms
 from cardd.formats.cms import signer_part
 from cardd.formats.verified import Flaw
 from cardd.model import Algorithm
@@ -172,11 +172,16 @@ def doubled(data: cms.SignedData) -> None:
     info["signed_attrs"] = [*info["signed_attrs"], info["signed_attrs"][0]]
 
 
+def crowded(data: cms.SignedData) -> None:
+    data["certificates"] = [*data["certificates"], *[data["certificates"][0]] * ENTRIES_MAX]
+
+
 def swollen(data: cms.SignedData) -> None:
-    data["certificates"] = [*data["certificates"], *[data["certificates"][0]] * 8000]
+    attribute = {"type": "1.2.3.4", "values": [core.OctetString(bytes(AROUND_MAX))]}
+    data["signer_infos"][0]["unsigned_attrs"] = cms.CMSAttributes([attribute])
 
 
-@pytest.mark.parametrize("change", [doubled, swollen])
+@pytest.mark.parametrize("change", [doubled, crowded, swollen])
 def test_an_attribute_twice_and_too_much_around_the_content_are_malformed(
     card: Pen, now: datetime, change: Callable[[cms.SignedData], None]
 ) -> None:
