@@ -164,20 +164,29 @@ async def test_a_holder_that_nobody_sees_is_told_as_one(practice: Practice, tmp_
         assert await code("held", practice.surroundings(tmp_path)) == "held.unknown"
 
 
+AT_WORK = """
+import socket, sys
+from tests.rig import other_program
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[3])
+listening.listen()
+other_program.main(*sys.argv[1:3])
+"""
+
+
 async def test_cardd_at_work_with_the_card_is_no_failure(practice: Practice, tmp_path: Path) -> None:
-    """The person types a PIN on the reader's keypad, say: nobody is to close cardd. Here, what calls itself so."""
+    """The person types a PIN on the reader's keypad, say: nobody is to close cardd. Here, what listens as it does."""
+    path, reader = tmp_path / "cardd.sock", practice.station.pcscd.reader_names[0]
+    with orphan(sys.executable, "-c", AT_WORK, "exclusive", reader, str(path), said=b"held\n"):
+        assert await code("held", practice.surroundings(tmp_path, {"listen": {"socket": path}})) == "held.cardd"
+
+
+async def test_a_program_that_calls_itself_cardd_is_named_as_any_other(practice: Practice, tmp_path: Path) -> None:
     named = Path(shutil.copy(other_program.__file__, tmp_path / "cardd"))
-    reader = practice.station.pcscd.reader_names[0]
-    with orphan(
-        "/usr/bin/env",
-        f"PYTHONPATH={other_program.ROOT}",
-        sys.executable,
-        str(named),
-        "exclusive",
-        reader,
-        said=b"held\n",
-    ):
-        assert await code("held", practice.surroundings(tmp_path)) == "held.cardd"
+    command = (f"PYTHONPATH={other_program.ROOT}", sys.executable, str(named), "exclusive")
+    with orphan("/usr/bin/env", *command, practice.station.pcscd.reader_names[0], said=b"held\n"):
+        results = await examine(CHECKS, ["held", "stacks"], practice.surroundings(tmp_path))
+    assert [one.code for one in results] == ["held.program", "stacks.several"]
 
 
 # --- what the card holds

@@ -96,7 +96,7 @@ def held(surroundings: Surroundings) -> Finding:
         surroundings.take_card()
     except ReaderBusy as busy:
         match busy.params:
-            case {"program": _, "pid": int(pid)} if is_cardd(pid):
+            case {"program": _, "pid": int(pid)} if is_cardd(pid, surroundings.socket):
                 return HELD_BY_CARDD()
             case {"user": str(user)} if user == SERVICE_USER:
                 return HELD_BY_CARDD()

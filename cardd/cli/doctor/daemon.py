@@ -27,6 +27,7 @@ from cardd.system.people import Accounts
 from cardd.values import Value
 
 SERVICE_USER = "cardd"  # whom the installed service runs as
+SYSTEMD = 1  # it may hold the socket in the service's place
 HTTPS_ENDS_SOON = timedelta(days=14)
 LISTENING = "0A"  # a state in /proc/net/tcp
 # 127.0.0.1, ::1 and, on every address, 0.0.0.0 and ::, as /proc/net/tcp and tcp6 have them
@@ -335,13 +336,21 @@ def service_of(path: Path) -> tuple[int, int] | None:
     return pid, uid
 
 
-def is_cardd(pid: int) -> bool:
-    """Return whether a process is the service: its command line is cardd's, behind Python's own part."""
+def is_cardd(pid: int, path: Path) -> bool:
+    """Return whether a process is the service: it listens on this socket.
+
+    Where systemd does in its place, it is the socket's owner's, and its command line is cardd's, behind Python's own
+    part: that alone may be anybody's.
+    """
+    listening = service_of(path)
+    if listening and listening[0] != SYSTEMD:
+        return pid == listening[0]
     try:
         said = (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        is_owners = (PROC / str(pid)).stat().st_uid == path.stat().st_uid
     except OSError:
         return False
-    return any(Path(part).name in ("cardd", "cardd.cli.cardd") for part in said[:3])
+    return is_owners and any(Path(part).name in ("cardd", "cardd.cli.cardd") for part in said[:3])
 
 
 # --- its version

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
-from cardd.cli.doctor.daemon import is_cardd, service_of
+from cardd.cli.doctor.daemon import is_cardd
 from cardd.cli.doctor.surroundings import Surroundings, Unknowable
 from cardd.client import CarddClient
 from cardd.i18n import N_
@@ -28,9 +28,7 @@ STACKS_SEVERAL = warning(
 def stacks(surroundings: Surroundings) -> Finding:
     """Check whether two stacks fight for the card: who else is connected to pcscd."""
     surroundings.readers_of_pcscd()
-    listening = service_of(surroundings.socket)
-    own = {listening[0]} if listening else set()
-    others = [one for one in clients() if one.pid not in own and not is_cardd(one.pid)]
+    others = [one for one in clients() if not is_cardd(one.pid, surroundings.socket)]
     named = sorted({f"{one.program} ({one.pid})" for one in others if one.program})
     return STACKS_SEVERAL(programs=", ".join(named)) if named else STACKS_OK()
 

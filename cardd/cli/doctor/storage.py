@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
-from cardd.cli.doctor.daemon import service_of
+from cardd.cli.doctor.daemon import SYSTEMD, service_of
 from cardd.cli.doctor.surroundings import Surroundings, Unknowable
 from cardd.errors import AuditBroken
 from cardd.files import OTHERS_WRITE, ROOT
@@ -18,7 +18,6 @@ from cardd.system.people import Accounts
 MEBI = 1024 * 1024
 FULL, LOW = 4 * MEBI, 100 * MEBI  # the log's row must be on the disk before a signature leaves
 HEAD_SHOWN = 16  # digits, enough to compare with what was sent on
-SYSTEMD = 1  # it may hold the socket in the service's place
 
 # --- room
 
