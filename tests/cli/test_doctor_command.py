@@ -276,10 +276,11 @@ def test_a_command_in_a_remedy_does_what_it_says_whatever_a_file_is_called(tmp_p
     assert {each.name for each in tmp_path.iterdir()} == {name, "doctor.toml"}
 
 
-async def test_a_name_of_any_length_leaves_the_sentence_readable() -> None:
-    check = Check("", lambda _: ok("long.ok", "{name} is here.")(name="x" * 4096))
+async def test_a_name_leaves_the_sentence_readable_and_begins_no_remedy() -> None:
+    check = Check("", lambda _: ok("long.ok", "{name} is here.")(name="x” → Type “sudo sh" + "x" * 4096))
     [found] = await examine({"long": check}, ["long"], Surroundings())
     assert len(found.sentence("fr")) < 220
+    assert not set("“”→") & set(found.sentence("fr"))
 
 
 @other_user.needs_root

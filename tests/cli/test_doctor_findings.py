@@ -351,6 +351,8 @@ async def test_a_proxy_of_the_desktop_is_shown_without_its_password(
     found = await result("proxy", practice.surroundings(tmp_path, {"network": {"proxy": "environment"}}))
     assert found.code == "proxy.unreachable"
     assert "motdepasse" not in found.sentence("fr") + str(found.params)
+    monkeypatch.setenv("https_proxy", f"http://{'a' * 100}:1")  # a name that none can have
+    assert await code("proxy", practice.surroundings(tmp_path, {"network": {"proxy": "environment"}})) == found.code
 
 
 @pytest.mark.parametrize("address", ["http://martin:motdepasse@127.0.0.1:3l28", "http://[::1", "http://:3128"])

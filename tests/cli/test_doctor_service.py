@@ -114,10 +114,15 @@ async def test_nobody_is_told_to_change_a_folder_that_is_everybodys(tmp_path: Pa
     assert (found.code, str(tmp_path) in found.remedy("en")) == ("socket.shared", False)
 
 
-async def test_a_state_directory_that_is_none_is_told_and_not_changed(tmp_path: Path) -> None:
+async def test_a_state_directory_that_is_none_or_everybodys_is_told_and_not_changed(tmp_path: Path) -> None:
     (tmp_path / "state").symlink_to("/dev/null")
     found = await result("state", configured(tmp_path, f'[state]\ndirectory = "{tmp_path}/state"\n'))
     assert (found.code, found.finding.fix) == ("state.not_directory", [])
+    (tmp_path / "state").unlink()
+    (tmp_path / "state").mkdir()
+    as_shared(tmp_path / "state")
+    found = await result("state", configured(tmp_path, f'[state]\ndirectory = "{tmp_path}/state"\n'))
+    assert (found.code, found.finding.fix) == ("state.shared", [])
 
 
 async def test_a_socket_where_another_program_answers_is_told(tmp_path: Path) -> None:

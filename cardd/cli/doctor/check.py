@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Params = dict[str, str | int]
 MOST_SHOWN = 200  # characters of a value in a sentence, which is read aloud
+OURS = str.maketrans(dict.fromkeys("“”«»→", "'"))  # what doctor's own commands and remedies stand between
 
 _ = Domain("doctor")
 
@@ -186,8 +187,8 @@ class Result(Value):
 
 
 def _short(told: str | int) -> str:
-    """Return a value as a sentence has it: what somebody chose 4096 bytes long leaves the rest readable."""
-    text = shown(str(told))
+    """Return a value as a sentence has it: what somebody chose leaves the rest readable, and begins no remedy."""
+    text = shown(str(told)).translate(OURS)
     if len(text) <= MOST_SHOWN:
         return text
     return f"{text[: MOST_SHOWN // 2]}…{text[-MOST_SHOWN // 2 :]}"

@@ -138,7 +138,7 @@ def _answers(host: str, port: int) -> bool:
     try:
         with socket.create_connection((host, port), CONNECT_LIMIT):
             return True
-    except OSError:
+    except (OSError, UnicodeError):  # the latter for a name that none can have
         return False
 
 

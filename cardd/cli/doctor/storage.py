@@ -88,6 +88,14 @@ STATE_NONE = failure(
         "systemctl restart cardd”."
     ),
 )
+STATE_SHARED = failure(
+    "state.shared",
+    N_("{path} is everybody's folder: others can see and take what cardd keeps there."),
+    N_(
+        "Do not change that folder. Have state.directory in the configuration name a folder of cardd's own, then "
+        "restart the service: “sudo systemctl restart cardd”."
+    ),
+)
 STATE_OWNER = failure(
     "state.owner",
     N_("{path} belongs to {owner}, and cardd runs as {user}: it cannot keep anything there."),
@@ -112,6 +120,8 @@ def state(surroundings: Surroundings) -> Finding:
         raise Unknowable("no_rights") from None
     if not stat.S_ISDIR(found.st_mode):
         return STATE_NONE(path=str(path))
+    if found.st_mode & stat.S_ISVTX:  # /tmp and its like
+        return STATE_SHARED(path=str(path))
     uid = _uid_of_service(surroundings.socket)
     if uid is not None and found.st_uid not in (ROOT, uid):
         accounts = Accounts()
