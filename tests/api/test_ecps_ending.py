@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 
+import pytest
+
 from cardd.errors import SecretStoreUnavailable
 from cardd.model import CallerKey
 from cardd.secret import Secret
@@ -118,3 +120,21 @@ async def test_a_login_ends_whose_program_hangs_up_before_it_has_the_token(desk:
     assert event
     assert event.data["reason"] == "client_gone"
     await eventually(lambda: not desk.person.open)
+
+
+@pytest.mark.parametrize("is_locked", [True, False])
+async def test_a_login_whose_program_is_shut_out_while_the_mobile_waits_comes_to_nothing(
+    desk: Workbench, liar: FakeProvider, *, is_locked: bool
+) -> None:
+    liar.answers.extend([(400, {"error": "authorization_pending"})] * 1000)
+    secret = await pair(desk)
+    path, token = await pending(desk, secret=secret)
+    await eventually(lambda: len(liar.polls) > 1)
+    client = f"/v1/clients/{secret.partition('.')[0]}"
+    method, shut_out = ("POST", f"{client}/lock") if is_locked else ("DELETE", client)
+    assert (await desk.call(method, shut_out, {} if is_locked else None, via="unix")).status == 204
+    liar.answers.clear()  # the person agrees now
+    polls = len(liar.polls)
+    await asyncio.sleep(0.1)
+    assert (await desk.call("GET", path, bearer=token)).status == 401
+    assert (len(liar.polls), desk.ecps.all()) == (polls, [])

@@ -1,4 +1,4 @@
-"""The attacks of docs/threat-model.md, each with the tests that try it: the page is the one list of both."""
+"""The attacks of docs/threat-model.md, each with the tests that try it: the page's tables are the one list of both."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from enum import StrEnum
 from tests.repository.rules import ROOT
 
 PAGE = ROOT / "docs" / "threat-model.md"
+HEADING = "attack"  # above the attacks, in each table
 TESTS = re.compile(r"`(tests/[^`]+)`")
 
 
@@ -36,4 +37,4 @@ def attacks() -> list[Attack]:
     """Return the rows in order."""
     table = PAGE.read_text().partition("## Attacks and answers")[2].partition("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
-    return [Attack(cells[0].replace("`", ""), tuple(TESTS.findall(cells[-1]))) for cells in rows[1:]]
+    return [Attack(row[0].replace("`", ""), tuple(TESTS.findall(row[-1]))) for row in rows if row[0] != HEADING]

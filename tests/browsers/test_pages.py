@@ -101,6 +101,34 @@ for (const name in results) results[name] = await results[name];
 return results;
 """
 
+# ways of sending that wait for no preflight, and are not done before the daemon could have begun something
+SENDS = """
+const [base] = arguments;
+const body = '{"method":"cpx","pin":"1234"}';
+const post = {method: "POST", mode: "no-cors", body};
+const result = (promise) => promise.then(() => "ok", () => "error");
+const told = (element, event) => new Promise((done) => {
+  element[event] = (message) => done(message.data ?? "ok");
+  element.onerror = () => done("error");
+});
+const script = `fetch("${base}/v1/sessions", {method: "POST", mode: "no-cors", body: "{}"})
+  .then(() => postMessage("ok"), () => postMessage("error"))`;
+const worker = told(new Worker(URL.createObjectURL(new Blob([script]))), "onmessage");
+const image = new Image();
+const shown = told(image, "onload");
+image.src = `${base}/v1/sessions?method=cpx&sign=MTIz`;
+navigator.sendBeacon(`${base}/v1/sessions`, new Blob([body], {type: "text/plain"}));
+return {
+  read: await result(fetch(`${base}/v1/status`)),
+  sent: await result(fetch(`${base}/v1/sessions`, post)),
+  with_cookies: await result(fetch(`${base}/v1/status`, {mode: "no-cors", credentials: "include"})),
+  outliving: await result(fetch(`${base}/v1/sessions`, {...post, keepalive: true})),
+  worker: await worker,
+  image: await shown,
+};
+"""
+SPELLINGS = ("0.0.0.0", "127.1", "[::1]", "[::]", "[::ffff:127.0.0.1]", "localhost", "x.localhost")
+
 
 HELD = 100  # of 200 preconnects, that really came
 # headless Chromium answers its own question with no, Firefox leaves it open
@@ -321,6 +349,49 @@ def test_a_foreign_page_reaches_nothing_and_sees_what_it_sees_at_a_closed_port(
     assert (rows(workstation), len(workstation.pinentry.shown())) == (before, dialogs)
 
 
+def test_no_spelling_of_this_machine_and_no_way_of_sending_gets_a_foreign_page_in(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    read = "return await fetch(`${arguments[0]}/v1/status`).then((answer) => answer.status, () => 'error')"
+    before, dialogs = rows(workstation), len(workstation.pinentry.shown())
+    bases = {name: f"http://{name}:{workstation.daemon.port}" for name in SPELLINGS}
+    with page(browser, portal, "evil.test") as tab:
+        for address in bases.values():
+            assert set(tab.run(SENDS, address).values()) == {"error"}, address
+    assert (rows(workstation), len(workstation.pinentry.shown())) == (before, dialogs)
+    with page(browser, portal, "portal.test") as tab:
+        served = {name for name, address in bases.items() if tab.run(read, address) == 200}
+    assert served == {"127.1", "[::1]", "localhost"}  # the browser itself writes 127.0.0.1 for the first one
+
+
+def test_a_page_of_an_allowed_sites_other_port_is_a_foreign_page(
+    browser: Browser, workstation: Workstation, tmp_path: Path
+) -> None:
+    """The browser takes it for this machine's own, and asks nobody: it reaches the daemon, which refuses it."""
+    with Portal(tmp_path).running() as other, browser.tab(other.origin("portal.test")) as tab:
+        assert set(tab.run(SENDS, base(workstation)).values()) == {"error"}
+        assert set(tab.run(TRIES, base(workstation)).values()) == {"error"}
+
+
+def test_a_page_that_hands_a_pin_over_is_refused_and_nobody_is_asked(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    script = """
+    const {token} = await enter(arguments[0]);
+    const headers = {"Content-Type": "application/json", Authorization: `Bearer ${token}`};
+    const login = async (query, body) => {
+      const options = {method: "POST", headers, body: JSON.stringify({method: "cpx", ...body})};
+      return (await (await fetch(`${arguments[0]}/v1/sessions${query}`, options)).json()).code;
+    };
+    return [await login("", {pin: "1234"}), await login("", {card: {pin: "1234"}}), await login("?pin=1234", {})];
+    """
+    with page(browser, portal, "portal.test") as tab:
+        tab.run(ENTER + "await enter(arguments[0])", base(workstation))
+        dialogs = len(workstation.pinentry.shown())
+        assert tab.run(ENTER + script, base(workstation)) == ["request.invalid"] * 3
+    assert len(workstation.pinentry.shown()) == dialogs
+
+
 def test_a_frame_without_an_origin_of_its_own_reaches_nothing_from_an_allowed_page(
     browser: Browser, portal: Portal, workstation: Workstation
 ) -> None:
@@ -360,9 +431,14 @@ def test_a_page_whose_name_was_bound_anew_to_this_machine_reaches_nothing(
     browser: Browser, workstation: Workstation
 ) -> None:
     script = "const answer = await fetch(arguments[0]); return [answer.status, (await answer.json()).code]"
+    stream = """
+    const socket = new WebSocket(`ws://${location.host}/v1/events`);
+    return await new Promise((done) => { socket.onopen = () => done("ok"); socket.onerror = () => done("error"); });
+    """
     with rebinding(workstation.daemon.port) as port, browser.tab(f"http://rebind.test:{port}/") as tab:
         for path in ("/v1/status", "/openapi.json", "/v1/cards"):
             assert tab.run(script, path) == [403, "request.forbidden"]
+        assert tab.run(stream) == "error"
 
 
 def test_two_hundred_preconnects_of_a_page_keep_no_program_out(
