@@ -30,7 +30,8 @@ TUNNEL=$!
 trap 'kill "$TUNNEL" 2> /dev/null' EXIT
 URL=""
 while [ -z "$URL" ] && read -r LINE <&3; do URL=$(sed -n 's/.*"url": "\([^"]*\)".*/\1/p' <<< "$LINE"); done
-ANSWER=$(curl -sS -H 'Content-Type: application/soap+xml; charset=utf-8' --data-binary @<(printf %s "$MESSAGE") "$URL/simulation/insi")
+# Without --noproxy a desktop's http_proxy would be told the patient's traits.
+ANSWER=$(curl -sS --noproxy '*' -H 'Content-Type: application/soap+xml; charset=utf-8' --data-binary @<(printf %s "$MESSAGE") "$URL/simulation/insi")
 
 value() { sed -n "s/.*<$1>\([^<]*\)<.*/\1/p" <<< "$ANSWER"; }
 case $(value CodeCR) in
