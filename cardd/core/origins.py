@@ -82,11 +82,11 @@ class Standing(Value):
 
 
 class _Expected(Value):
-    """What the person agreed to for the first page of an origin that comes before ``by``."""
+    """What the person agreed to for the first page of an origin that comes before ``by``, on the monotonic clock."""
 
     rights: Rights
     choice: Choice
-    by: datetime
+    by: float
 
 
 class Origins(Part):
@@ -219,7 +219,7 @@ class Origins(Part):
         rights = self._wanted(owner, wanted, None)
         choice = await self._ask(_page(origin, peer, None), rights, by_command=True)
         self._refused = {entry for entry in self._refused if entry[0] != owner}
-        self._expected[owner] = _Expected(rights, choice, self._clock.now() + EXPECTED)
+        self._expected[owner] = _Expected(rights, choice, self._clock.monotonic() + EXPECTED.total_seconds())
         self._lifecycle.client_let_in(_page(origin, peer, None), "origin.allow", choice.value)
         return self._standing(owner)
 
@@ -270,7 +270,7 @@ class Origins(Part):
     def _soon(self, owner: CallerKey) -> Rights:
         """Return what the first page of an origin that comes now may do, as its person said; nothing where none may."""
         expected = self._expected.get(owner)
-        return expected.rights if expected and self._clock.now() < expected.by else frozenset()
+        return expected.rights if expected and self._clock.monotonic() < expected.by else frozenset()
 
     def _standing(self, owner: CallerKey) -> Standing:
         is_listed, keys = owner.id in self._listed, self._consents.keys(owner)

@@ -15,6 +15,12 @@ KEYS_MAX = 8  # of one origin and user; the one that was not used for longest ma
 ONCE = timedelta(hours=12)
 
 
+class _Once(KnownKey):
+    """One that is let in for the present: it ends on the monotonic clock, whatever is done to the time of day."""
+
+    ends: float
+
+
 class PageConsents:
     """The keys that were let in, by owner: an origin of one OS user.
 
@@ -53,13 +59,12 @@ class PageConsents:
 
     def keys(self, owner: CallerKey) -> tuple[KnownKey, ...]:
         """Return the keys of an origin that are let in now."""
-        now = self._clock.now()
-        return (*(one for one in self._lasting(owner) if now < one.until), *self._present(owner))
+        return (*(one for one in self._lasting(owner) if self._holds(one)), *self._present(owner))
 
     def of(self, owner: CallerKey, key: str) -> KnownKey | None:
         """Return what was agreed to for this key; None when it is not let in now."""
         found = [self._once.get((owner, key)), *(one for one in self._lasting(owner) if one.id == key)]
-        return next((one for one in found if one and self._clock.now() < one.until), None)
+        return next((one for one in found if one and self._holds(one)), None)
 
     def has(self, owner: CallerKey, key: str | None) -> bool:
         """Return whether there is anything to forget of this origin, or of one key of it."""
@@ -71,7 +76,8 @@ class PageConsents:
         """Let a key in: always, or for the present. Raises StateUnavailable."""
         given, now = tuple(right for right in Right if right in rights), self._clock.now()
         if choice is not Choice.ALWAYS:
-            self._once[owner, key] = KnownKey(key, given, now, now + ONCE, now.date())
+            ends = self._clock.monotonic() + ONCE.total_seconds()
+            self._once[owner, key] = _Once(key, given, now, now + ONCE, now.date(), ends)
             for old in self._present(owner)[:-KEYS_MAX]:
                 del self._once[owner, old.id]
                 self._made_room(owner, old.id)
@@ -114,5 +120,9 @@ class PageConsents:
         return remembered.keys if remembered else ()
 
     def _present(self, owner: CallerKey) -> tuple[KnownKey, ...]:
-        now = self._clock.now()
-        return tuple(known for (kept, _), known in self._once.items() if kept == owner and now < known.until)
+        return tuple(known for (kept, _), known in self._once.items() if kept == owner and self._holds(known))
+
+    def _holds(self, known: KnownKey) -> bool:
+        if isinstance(known, _Once):
+            return self._clock.monotonic() < known.ends
+        return self._clock.now() < known.until

@@ -51,6 +51,12 @@ class KnownProgram(Value):
     used: date
 
 
+class _Once(KnownProgram):
+    """One that is let in for this once: it ends on the monotonic clock, whatever is done to the time of day."""
+
+    ends: float
+
+
 class _Kept(Value):
     """What outlives the daemon."""
 
@@ -148,8 +154,7 @@ class Programs(Part):
 
     def _standing(self, key: CallerKey) -> KnownProgram | None:
         """Return what a program may do now, for the present and remembered; None where it may do nothing."""
-        now = self._clock.now()
-        found = [one for one in (self._once.get(key), self._known.get(key)) if one and now < one.until]
+        found = [one for one in (self._once.get(key), self._known.get(key)) if one and self._holds(one)]
         if not found:
             return None
         rights = tuple(right for right in ProgramRight if any(right in one.rights for one in found))
@@ -162,6 +167,11 @@ class Programs(Part):
             return False
         self._use(program.key, self._clock.now().date())
         return True
+
+    def _holds(self, known: KnownProgram) -> bool:
+        if isinstance(known, _Once):
+            return self._clock.monotonic() < known.ends
+        return self._clock.now() < known.until
 
     def _use(self, key: CallerKey, day: date) -> None:
         """Note the day, so that of many programs the right one makes room; a full disk keeps nobody out."""
@@ -214,10 +224,12 @@ class Programs(Part):
         is_lasting = choice is Choice.ALWAYS
         among = self._known if is_lasting else self._once
         were, before = dict(among), among.get(key)
-        rights = {right, *(before.rights if before and now < before.until else ())}
+        rights = {right, *(before.rights if before and self._holds(before) else ())}
         until = now + (timedelta(days=self._settings.remember_days) if is_lasting else ONCE)
         kept = tuple(one for one in ProgramRight if one in rights)
-        among[key] = KnownProgram(program.name, program.peer.uid, kept, now, until, now.date())
+        told = (program.name, program.peer.uid, kept, now, until, now.date())
+        ends = self._clock.monotonic() + ONCE.total_seconds()
+        among[key] = KnownProgram(*told) if is_lasting else _Once(*told, ends)
         self._make_room(among, program.peer.uid)
         if is_lasting:
             try:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -275,9 +276,13 @@ async def test_a_ticket_opens_one_stream_of_its_own_site_and_user(api: Workbench
     assert (await api.call("POST", "/v1/events/tickets", {}, bearer=await api.pair())).code == "request.forbidden"
 
 
-async def test_a_consent_for_once_ends_within_the_day_and_with_the_daemon(api: Workbench, started: Start) -> None:
+@pytest.mark.parametrize("days", [0, 1])
+async def test_a_consent_for_once_ends_within_the_day_though_the_time_of_day_is_set_back(
+    api: Workbench, days: int
+) -> None:
     stranger = BrowserKey()
     assert (await api.enter(PAGE, stranger)).status == 201
+    api.clock.began -= timedelta(days=days)
     api.clock.seconds += 12 * 3600 - 1
     assert (await api.enter(PAGE, stranger, ask=False)).status == 201
     api.clock.seconds += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -92,10 +93,14 @@ async def test_what_was_allowed_by_command_waits_for_a_page_that_wants_no_more_t
     assert (await asking.enter(STRANGER, rights=["detect"], ask=False)).status == 201
 
 
-async def test_a_site_that_was_let_in_by_command_is_listed_until_its_page_is_late(asking: Workbench) -> None:
+@pytest.mark.parametrize("days", [0, 1])
+async def test_a_site_that_was_let_in_by_command_is_listed_until_its_page_is_late_by_no_clock_that_is_set(
+    asking: Workbench, days: int
+) -> None:
     asking.person.choice = Choice.ALWAYS
     assert (await allow(asking, STRANGER, rights=["detect"])).json["rights"] == ["detect"]
     assert await keys(asking, STRANGER) == []
+    asking.clock.began -= timedelta(days=days)
     asking.clock.seconds += EXPECTED.total_seconds()
     assert await keys(asking, STRANGER) is None  # it would be asked about again
     assert (await asking.enter(STRANGER, rights=["detect"], ask=False)).code == "page.consent_needed"

@@ -103,9 +103,13 @@ async def test_a_program_that_is_remembered_is_known_to_the_next_daemon(inside: 
         assert after.dialogs == ["login"]
 
 
-async def test_only_this_once_ends_after_twelve_hours(inside: Inside) -> None:
+@pytest.mark.parametrize("days", [0, 1])
+async def test_only_this_once_ends_after_twelve_hours_though_the_time_of_day_is_set_back(
+    inside: Inside, days: int
+) -> None:
     client = await inside.client()
     await client.signed()
+    inside.clock.began -= timedelta(days=days)
     inside.clock.seconds += timedelta(hours=13).total_seconds()
     await client.signed()
 
