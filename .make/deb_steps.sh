@@ -2,7 +2,7 @@
 # What `make deb-test` does in a clean folder with the packages: one step for each name. A step leaves its findings in
 # /debs/kept for those that follow. The workstation and its person are those of debian/tests.
 set -eu
-cd /src
+cd "$(dirname "$0")/.."
 . debian/tests/workstation.sh
 kept=/debs/kept
 mkdir -p $kept
@@ -25,10 +25,36 @@ files() {
     find /etc /root /home -type f ! -name '*-' -exec sha256sum {} + | sort -k 2
 }
 
+try_wheels() { # the wheels, each by itself: cardd and its simulators by pipx, the client by pip
+    made=$(echo "$PWD"/build/deb/*-deb*)
+    BUILDER=$made/tools/bin/python .make/packages.sh /debs/wheels wheels
+    apt-get install --yes --no-install-recommends --quiet --quiet pipx
+    export PIPX_HOME=/debs/pipx PIPX_BIN_DIR=/debs/pipx/bin
+    ours=/debs/wheels/cardd
+    # by their files, as docs/installing.md has it: none of these names comes from an index
+    for name in cardd cardd-client; do
+        echo "$name @ file://$(echo "/debs/wheels/$(echo $name | tr - _)"-*.whl)"
+    done > /debs/constraints
+    from="--no-index --find-links=$made/wheels --constraint=/debs/constraints"
+    pipx install --pip-args="$from" $ours-*.whl
+    for program in cardd cardctl cardd-agent; do
+        "/debs/pipx/bin/$program" --help | grep "^usage: $program"
+    done
+    refused /debs/pipx/bin/cardctl simulate
+    pipx inject --pip-args="$from" cardd ${ours}_simulators-*.whl
+    /debs/pipx/bin/cardctl simulate | grep "^cps3"
+    pipx install --include-deps --suffix=-alone --pip-args="$from" ${ours}_simulators-*.whl
+    /debs/pipx/bin/cardctl-alone simulate | grep "^cps3"
+    python3 -m venv /debs/client
+    /debs/client/bin/pip install --no-index --find-links=$made/wheels ${ours}_client-*.whl
+    /debs/client/bin/python -I -c "import cardd.client"
+    refused /debs/client/bin/python -I -c "import cardd.daemon"
+}
+
 try_prepare() { # what the packages depend on
     apt-get satisfy --yes --no-install-recommends --quiet --quiet "$(dpkg-deb --field $FIRST/cardd_*.deb Depends)"
     apt-get install --yes --no-install-recommends --quiet --quiet openssl systemd vsmartcard-vpcd man-db p11-kit-modules \
-        ansible-core python3-apt
+        ansible-core python3-apt unattended-upgrades apt-utils
     useradd --create-home "$PERSON"
     files > $kept/before
 }
@@ -45,6 +71,22 @@ try_use() { # a person pairs, logs in and signs with it
     holder > $kept/clients
     stop_workstation
     cardctl audit export > $kept/audit
+}
+
+try_unattended() { # unattended-upgrades would install the new version from the site's repository
+    mkdir /debs/site
+    cp $FIRST/cardd_*.deb /debs/site
+    (
+        cd /debs/site
+        apt-ftparchive packages . > Packages
+        apt-ftparchive -o APT::FTPArchive::Release::Origin=Site release . > Release
+    )
+    echo "deb [trusted=yes] file:/debs/site ./" > /etc/apt/sources.list.d/site.list
+    apt-get update -o Dir::Etc::sourcelist=sources.list.d/site.list -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0
+    refused sh -c "unattended-upgrade --dry-run --debug 2>&1 | grep 'Packages that will be upgraded:.*cardd'"
+    cp docs/examples/fleet/52cardd-unattended /etc/apt/apt.conf.d
+    unattended-upgrade --dry-run --debug 2>&1 | grep "Packages that will be upgraded:.*cardd"
+    rm -r /etc/apt/sources.list.d/site.list /etc/apt/apt.conf.d/52cardd-unattended /debs/site /var/lib/apt/lists/*site*
 }
 
 try_upgrade() { # the new version takes over its pairings and its audit log

@@ -107,6 +107,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 sys.exit(JsonStrictValidator(SchemaVersion.V1_5).validate_str(sys.stdin.read()))" < "$(echo /debs/first/*.json)"'
     fi
+    step "$(sed -n 's/^try_wheels() { # //p' .make/deb_steps.sh)" within "$builder" /sources/.make/deb_steps.sh wheels
     cp "$builder/debs/first"/* dist
 }
 
@@ -115,7 +116,7 @@ try() {
     step "a clean folder to install in" new_root "$station"
     cp -R "$work/$suite-build/debs/first" "$work/$suite-build/debs/older" "$station/debs"
     step "what the packages depend on, and the tests' tools" within "$station" /src/.make/deb_steps.sh prepare
-    for action in install use upgrade downgrade commands demo workstation fleet remove purge; do
+    for action in install use unattended upgrade downgrade commands demo workstation fleet remove purge; do
         step "$(sed -n "s/^try_$action() { # //p" .make/deb_steps.sh)" alone "$station" /src/.make/deb_steps.sh "$action"
     done
 }
