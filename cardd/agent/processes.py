@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import select
 import socket
-import struct
 from typing import Protocol
 
-SO_PEERPIDFD = 77  # asm-generic/socket.h; Python has no name for it
-CREDENTIALS = struct.Struct("3i")
+from cardd import peer_process
 
 
 class AgentDesktops(Protocol):
@@ -57,21 +53,13 @@ class AgentProcess:
 
     def __init__(self, connection: socket.socket) -> None:
         """Raises OSError where there is no such process any more."""
-        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-        self.pid, self.uid, _ = CREDENTIALS.unpack(told)
-        try:  # of the very process that connected, since Linux 6.5
-            self.handle = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD)
-        except OSError as error:
-            if error.errno != errno.ENOPROTOOPT:  # it has ended, and its number may be another's
-                raise
-            self.handle = os.pidfd_open(self.pid)
+        self.pid, self.uid = peer_process.credentials(connection)
+        self.handle = peer_process.process_of(connection, self.pid)
 
     @property
     def has_ended(self) -> bool:
         """Return whether it runs no more."""
-        state = select.poll()  # select() knows no descriptor from 1024 on
-        state.register(self.handle, select.POLLIN)
-        return bool(state.poll(0))
+        return peer_process.has_ended(self.handle)
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -10,7 +10,6 @@ listens: a socket that its process has left shows user 0 in both, and must never
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import socket
@@ -23,6 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
+from cardd import peer_process
 from cardd.model import Peer
 from cardd.values import Value, replace
 
@@ -50,8 +50,6 @@ _ATTRIBUTE, _INODE = struct.Struct("=HH"), struct.Struct("=I")
 SHOW_PEER, PEER = 0x4, 2
 _MAPPED = bytes(10) + b"\xff\xff"
 
-_CREDENTIALS, _DESCRIPTOR = struct.Struct("=iII"), struct.Struct("=i")
-SO_PEERPIDFD = 77  # asm-generic/socket.h, Linux 6.5
 PROC = Path("/proc")
 
 _unseen = count(1)
@@ -203,28 +201,14 @@ def _no_process(pid: int) -> str:
 def _seen(connection: socket.socket | TransportSocket, pid: int, look: Callable[[], T]) -> T | None:
     """Return what is seen of the process that connected; None where it has ended: its number may be another's."""
     try:
-        process = _pidfd(connection, pid)
+        process = peer_process.process_of(connection, pid)
     except OSError:
         return None
     try:
         found = look()
-        ended = select.poll()
-        ended.register(process, select.POLLIN)
-        return None if ended.poll(0) else found
+        return None if peer_process.has_ended(process) else found
     finally:
         os.close(process)
-
-
-def _pidfd(connection: socket.socket | TransportSocket, pid: int) -> int:
-    """Return a pidfd of the process that connected. Raises OSError where that has ended."""
-    try:
-        raw = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, _DESCRIPTOR.size)
-    except OSError as error:
-        if error.errno != errno.ENOPROTOOPT:
-            raise
-        return os.pidfd_open(pid)  # before Linux 6.5: whoever has the number now
-    found: int = _DESCRIPTOR.unpack(raw)[0]
-    return found
 
 
 def _other_end(connection: socket.socket | TransportSocket) -> int | None:
@@ -319,8 +303,7 @@ def _is_our_interpreter(program: str) -> bool:
 
 
 def _unix_peer(connection: socket.socket | TransportSocket) -> Peer | None:
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    pid, uid, _ = _CREDENTIALS.unpack(raw)
+    pid, uid = peer_process.credentials(connection)
     if pid <= 0:  # from outside our process namespace, or not connected at all
         return None
 

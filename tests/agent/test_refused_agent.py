@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from cardd.agent.agent import Agent
-from cardd.agent.processes import SO_PEERPIDFD, AgentProcess
+from cardd.agent.processes import AgentProcess
 from cardd.agent.server import RefusedAgent
 from cardd.config import Config, Prompt
 from cardd.core.trail import AuditTrail
 from cardd.daemon import Agents
+from cardd.peer_process import SO_PEERPIDFD
 from cardd.system.browsers import holders
 from tests.rig.memory import MemoryAudit
 from tests.rig.pinentry import ScriptedPinentry

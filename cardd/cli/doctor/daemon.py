@@ -6,12 +6,12 @@ import asyncio
 import os
 import socket
 import stat
-import struct
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 import cardd
+from cardd import peer_process
 from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
 from cardd.cli.doctor.desktop import person
 from cardd.cli.doctor.surroundings import ANSWER_LIMIT, Surroundings, Unknowable
@@ -320,20 +320,15 @@ async def _reachable(path: Path) -> Finding:
     return SOCKET_OK(path=str(path), version=status.version)
 
 
-_CREDENTIALS = struct.Struct("=iII")
-
-
 def service_of(path: Path) -> tuple[int, int] | None:
     """Return process and user of who listens on a socket; None where nobody does. It may be the service manager."""
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(ANSWER_LIMIT)
             probe.connect(str(path))
-            raw = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            return peer_process.credentials(probe)
     except OSError:
         return None
-    pid, uid, _ = _CREDENTIALS.unpack(raw)
-    return pid, uid
 
 
 def is_cardd(pid: int, path: Path) -> bool:
