@@ -126,9 +126,6 @@ HttpUrl = Annotated[
     str, Meta(pattern=rf"\Ahttps?://{_ADDRESS}"), Kind(N_("http or https address"), "http", _URL_EXAMPLE)
 ]
 HttpsUrl = Annotated[str, Meta(pattern=rf"\Ahttps://{_ADDRESS}"), Kind(N_("https address"), "https", _URL_EXAMPLE)]
-BaseUrl = Annotated[
-    HttpsUrl, Kind(N_("https address"), "https", _URL_EXAMPLE, _without_slash)
-]  # paths are put after it
 UrlPath = Annotated[str, Meta(pattern=rf"\A/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?\Z"), Kind(N_("URL path"), "path", "/…")]
 UpstreamUrl = Annotated[
     str,

@@ -196,7 +196,7 @@ class ShownDocument(Value):
 class Question(Value):
     """A dialog's content as data; words and languages are the prompter's.
 
-    ``topic`` names the text in ``cardd.i18n`` (``dialog.<topic>.…``) and ``params`` fills it. ``uid`` is the user
+    ``topic`` names the words in ``cardd.agent.texts`` and ``params`` fills them. ``uid`` is the user
     whose desktop shows it; ``language`` is ``fr`` or ``en``, None for that desktop's own; ``own_time`` says that it
     lasts as long as what it waits for, ``timeout``, and no setting shortens it; ``third`` offers an answer
     beside yes and no, ALWAYS, ANOTHER or AGAIN; ``caller`` is the client whose request asks, if it is known.

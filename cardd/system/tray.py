@@ -60,7 +60,6 @@ class DesktopTray:
         self._icon = self._title = ""
         self._menu = DBusMenu(self._press)
         self._chosen: Callable[[str], None] = lambda _: None
-        self._is_shown = False
         self._registering = Background()
 
     async def show(
