@@ -1,4 +1,7 @@
-"""Two real browsers, a portal for their pages, and a workstation that one of the portal's names may call."""
+"""Two real browsers, a portal for their pages, and a workstation that one of the portal's names may call.
+
+One of each serves all tests: a browser takes seconds to start.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +9,27 @@ from collections.abc import Iterator
 
 import pytest
 
-from cardd.cli.policies import Policies
+from tests.browsers.opening import browsing
 from tests.integration.workstation import Workstation
-from tests.rig.browsers import NAMES, Browser, Portal, running
+from tests.rig.browsers import NAMES, Browser, Portal
 from tests.rig.simulator import simulated_card
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     with Portal(tmp_path_factory.mktemp("portal")).running() as portal:
         yield portal
 
 
-@pytest.fixture(scope="module")
-def public(portal: Portal) -> list[int]:
-    """The ports of servers that browsers take for others than this machine's."""
-    return [portal.port]
-
-
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="session", params=NAMES)
 def browser(
-    request: pytest.FixtureRequest, portal: Portal, public: list[int], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, portal: Portal, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
-    """A browser whose administrator lets policy.test through to this machine."""
-    directory = tmp_path_factory.mktemp("browser")
-    root = directory / "root"
-    root.mkdir()
-    Policies(root, (request.param,)).apply([portal.origin("policy.test")], everywhere=True)
-    with running(request.param, public, directory, root / "etc") as browser:
+    with browsing(request.param, [portal.port], portal, tmp_path_factory.mktemp("browser")) as browser:
         yield browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def workstation(portal: Portal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstation]:
     """A workstation with a card in it, where pages of portal.test may call, and of no other name."""
     allowed = f'\n[web]\nallowed_origins = ["{portal.origin()}"]\n'

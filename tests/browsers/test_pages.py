@@ -6,9 +6,8 @@ import socket
 import socketserver
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -16,13 +15,13 @@ import pytest
 
 from cardd.system.audit_file import AuditReader
 from cardd.web import web_file
+from tests.browsers.opening import NONCE, is_running, page, serving, spying
 from tests.integration.workstation import DIGEST, Workstation, expect
-from tests.rig.browsers import Browser, Name, Portal, Tab
+from tests.rig.browsers import Browser, Name, Portal
 from tests.rig.daemon import DaemonProcess
 from tests.rig.packages import packaged
 from tests.rig.waiting import eventually_here
 
-NONCE = "A" * 44
 ENTER = (Path(__file__).parents[2] / "docs/webps.md").read_text().partition("```js\n")[2].partition("```")[0]
 WORK = (
     ENTER
@@ -139,31 +138,10 @@ def base(workstation: Workstation) -> str:
     return workstation.daemon.url
 
 
-@contextmanager
-def page(browser: Browser, portal: Portal, host: str, *, permitted: bool = True) -> Iterator[Tab]:
-    """A page of this name; its person has let it reach this machine, or was not asked yet."""
-    browser.permit(portal.origin(host), "granted" if permitted else "prompt")
-    with browser.tab(portal.origin(host)) as tab:
-        yield tab
-
-
 def connections(port: int) -> int:
     """How many connections to this port of loopback are established."""
     lines = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()]
     return sum(line[2].endswith(f":{port:04X}") and line[3] == "01" for line in lines[1:])
-
-
-@contextmanager
-def spying() -> Iterator[tuple[str, list[bytes]]]:
-    """Listen on this machine; yield the address, and what was said to it."""
-    heard: list[bytes] = []
-
-    class Spy(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            heard.append(self.request.recv(4096))
-
-    with serving(Spy) as port:
-        yield f"http://127.0.0.1:{port}/", heard
 
 
 @contextmanager
@@ -186,32 +164,6 @@ def rebinding(daemon: int) -> Iterator[int]:
 
     with serving(Rebound) as port:
         yield port
-
-
-class _OverSix(socketserver.ThreadingTCPServer):
-    address_family = socket.AF_INET6
-
-
-@contextmanager
-def serving(handler: type[socketserver.BaseRequestHandler], *, over_six: bool = False) -> Iterator[int]:
-    """Serve TCP on loopback, on one family, a thread for each connection; yield the port."""
-    made, address = (_OverSix, "::1") if over_six else (socketserver.ThreadingTCPServer, "127.0.0.1")
-    with made((address, 0), handler) as server:
-        server.daemon_threads, server.block_on_close = True, False
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server.socket.getsockname()[1]
-        server.shutdown()
-        thread.join(10)
-
-
-def is_running(program: Path) -> bool:
-    """Whether a process runs this script."""
-    lines = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it has just ended
-            lines.append(process.read_bytes())
-    return any(bytes(program) in line.split(b"\0") for line in lines)
 
 
 def rows(workstation: Workstation) -> list[str]:

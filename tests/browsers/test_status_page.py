@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browsers.test_pages import page
+from tests.browsers.opening import page
 from tests.integration.workstation import LPS, Workstation, expect
 from tests.p11.programs import Desk, needs
 from tests.rig import axe
@@ -202,9 +202,11 @@ def test_no_page_of_another_origin_frames_reads_or_holds_it(browser: Browser, po
     document.body.append(frame);
     await new Promise(done => { frame.onload = frame.onerror = done; setTimeout(done, 700); });
     const opened = window.open(arguments[0]);
-    await new Promise(done => setTimeout(done, 300));
-    let seen = "nothing";
-    try { seen = opened?.document?.body?.innerText ?? "nothing"; } catch { /* of another origin */ }
+    let seen = "";  // of the empty page that a window begins with, until the address is open there
+    for (let looks = 0; looks < 100 && seen === ""; looks++) {
+      await new Promise(done => setTimeout(done, 50));
+      try { seen = opened?.document?.body?.innerText ?? "nothing"; } catch { seen = "nothing"; }  // of another origin
+    }
     const fetched = await fetch(arguments[0]).then(() => "ok", () => "error");
     return [seen, fetched];
     """

@@ -12,9 +12,10 @@ from typing import cast
 
 import pytest
 
+from tests.browsers.opening import browsing
 from tests.integration.workstation import Workstation
 from tests.rig import axe, nginx
-from tests.rig.browsers import Browser
+from tests.rig.browsers import NAMES, Browser, Portal
 from tests.rig.psc_simulator import PscSimulator
 from tests.rig.simulator import issue, simulated_card
 from tests.rig.webps import ALICE, DOCTOR, SERVERS, PortalPage, Server, WebPs, mobiles, wait_for
@@ -39,9 +40,17 @@ def portals(tmp_path_factory: pytest.TempPathFactory) -> dict[Server, WebPs]:
     return {server: WebPs(server, folder, pair, host) for server, host in hosts.items()}
 
 
-@pytest.fixture(scope="module")
-def public(portals: dict[Server, WebPs]) -> list[int]:
-    return [portal.port for portal in portals.values()]
+@pytest.fixture(scope="module", params=NAMES)
+def browser(
+    request: pytest.FixtureRequest,
+    portal: Portal,
+    portals: dict[Server, WebPs],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Browser]:
+    """A browser that takes the portals' servers for others than this machine's."""
+    public = [one.port for one in portals.values()]
+    with browsing(request.param, public, portal, tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
