@@ -35,7 +35,7 @@ BLOCK = re.compile(r"^```sh\n# terminal (\d)(.*)\n((?:.*\n)*?)```\n(?:\n```text\
 CLONE = re.compile(r"^git clone (\S+)", re.MULTILINE)
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
-READING = 1.0  # seconds; a yes in a dialog's first 0.7 s is not taken
+READING = 0.8  # seconds; a yes in a dialog's first 0.7 s is not taken
 ANSWERS = {"PIN:": "1234", "Code porteur :": "1234", "Password:": "SIMULATION", "Mot de passe :": "SIMULATION"}
 TYPE = "screen"  # repeats no character, and tells when a program takes the whole terminal
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()].|[=>78M])|[\x0e\x0f]")

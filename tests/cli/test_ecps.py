@@ -92,12 +92,10 @@ class Desk:
             return found
 
 
-@pytest.fixture(scope="module")
-def psc() -> Iterator[PscRig]:
-    rig = PscRig()
-    asyncio.run(rig.start())
-    yield rig
-    asyncio.run(rig.stop())
+@pytest.fixture
+def psc(running_psc: PscRig) -> PscRig:
+    asyncio.run(running_psc.reset())
+    return running_psc
 
 
 @contextmanager
@@ -132,7 +130,6 @@ def secret_service(directory: Path) -> Iterator[Keyring]:
 
 @pytest.fixture
 def desk(psc: PscRig, tmp_path: Path) -> Iterator[Desk]:
-    asyncio.run(psc.reset())
     with working(psc, tmp_path) as made:
         yield made
 
@@ -208,7 +205,6 @@ async def begun(desk: Desk) -> Begun:
 
 
 def test_no_token_and_no_secret_is_in_a_log_an_audit_row_or_any_other_file(psc: PscRig, tmp_path: Path) -> None:
-    asyncio.run(psc.reset())
     with secret_service(tmp_path) as keyring, working(psc, tmp_path, keyring.environment) as desk:
         session, access = asyncio.run(with_its_token(desk))
         eventually_here(lambda: bool(refresh_token(keyring, session)))
@@ -234,17 +230,12 @@ def refresh_token(keyring: Keyring, session: Session) -> str:
     return subprocess.run(command, env=around, capture_output=True, text=True, timeout=30, check=False).stdout.strip()
 
 
-def test_expired_it_ends_with_the_persons_status(tmp_path: Path) -> None:
-    rig = PscRig(expires_in=2)
-    asyncio.run(rig.start())
-    try:
-        with working(rig, tmp_path) as desk:
-            ran = desk.user.run(*LOGIN)
-            assert ran.status == 6
-            assert "time" in ran.err
-            assert desk.sessions() == []
-    finally:
-        asyncio.run(rig.stop())
+def test_expired_it_ends_with_the_persons_status(desk: Desk) -> None:
+    with desk.logging_in() as ran:
+        asyncio.run(desk.psc.shift_clock(125))  # past the request's two minutes
+    assert ran[0].status == 6
+    assert "time" in ran[0].err
+    assert desk.sessions() == []
 
 
 def test_in_the_browser_the_page_opens_and_the_session_too(
@@ -347,7 +338,6 @@ def test_of_several_situations_the_user_picks_one_in_a_dialog(desk: Desk) -> Non
 def test_an_open_session_goes_on_after_a_restart_with_its_refresh_token_in_a_real_keyring(
     psc: PscRig, tmp_path: Path
 ) -> None:
-    asyncio.run(psc.reset())
     with secret_service(tmp_path) as keyring, working(psc, tmp_path, keyring.environment) as desk:
         with desk.logging_in():
             asyncio.run(desk.psc.approve(ALICE))
@@ -389,14 +379,12 @@ async def logged_in(desk: Desk) -> Session:
 
 
 def test_a_daemon_whose_clock_is_wrong_is_told_by_the_providers(psc: PscRig, tmp_path: Path) -> None:
-    asyncio.run(psc.reset())
     with working(psc, tmp_path, wrong_clock("-5m")) as desk:
         [found] = desk.user.run("doctor", "psc", "--json").rows("checks")
     assert (found["code"], found["fix"]) == ("psc.clock", ["timedatectl", "set-ntp", "true"])
 
 
 def test_the_service_proves_itself_with_a_key_on_a_token(psc: PscRig, tmp_path: Path) -> None:
-    asyncio.run(psc.reset())
     issued = psc.authority.issue(ORGANISATION)
     (tmp_path / "hsm").mkdir()
     hsm = SoftHsm(tmp_path / "hsm")

@@ -30,6 +30,7 @@ from tests.rig.simulator import PIN, simulated_card
 from tests.simulator.opensc import OpenSc, logs_in
 
 TIMES = 20
+OPENSCS_TIMES = 8  # each is a program that reads all of the card first
 HOLD = 0.3
 PATIENCE = 8.0  # seconds that another program waits at the most
 AUTHENTICATION_ID = "E828BD080F8025000001FF001002"
@@ -79,7 +80,7 @@ def test_opensc_and_cardd_both_sign_again_and_again(shared: Workstation) -> None
         session = shared.log_in()
         ours = threads.submit(sign_often, session)
         found = set()
-        for _ in range(TIMES):
+        for _ in range(OPENSCS_TIMES):
             opensc.succeeds("pkcs11-tool", *arguments)
             found.add(signature.read_bytes())
         ours.result()

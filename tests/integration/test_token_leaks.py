@@ -31,7 +31,7 @@ from tests.rig.waiting import eventually_here
 ALICE = "899700000005"
 SECRET = secrets.token_urlsafe(32)
 SIZES = {"access": 932, "refresh": 632}  # bytes
-RENEWALS = 4
+RENEWALS = 2
 LAST = 1
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the daemon shows its memory to nobody but root")
