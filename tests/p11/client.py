@@ -94,6 +94,12 @@ class Client:
             raise Failed(struct.unpack_from(">Q", body, 9)[0])
         return tag, body[8 + length :]
 
+    async def tag_answered(self) -> int:
+        """Return which call the next answer is for, a refusal too."""
+        tag, options, size = struct.unpack(">III", await self.reader.readexactly(12))
+        await self.reader.readexactly(options + size)
+        return int(tag)
+
     async def call(self, name: str, body: bytes = b"") -> bytes:
         """Call a function; return its values. Raises Failed."""
         tag = self.send(name, body)

@@ -9,12 +9,13 @@ import time
 import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 
 import pytest
 import pytest_asyncio
 
 from cardd.p11.cryptoki import Mechanism
-from tests.p11.client import NUMBERS, mechanism, octets, room, ulong
+from tests.p11.client import NUMBERS, Client, mechanism, octets, room, ulong
 from tests.p11.inside import Inside, soon
 from tests.rig.waiting import eventually
 
@@ -74,6 +75,51 @@ async def test_who_sends_without_end_over_many_connections_leaves_the_loop_to_ot
         gc.enable()
 
     assert max(turns) < sum(turns) / 10  # also what waited behind the first call, which reads the card
+
+
+async def test_each_call_has_one_answer_in_its_order_whoever_leaves_talks_nonsense_or_does_not_read(
+    inside: Inside, caplog: pytest.LogCaptureFixture
+) -> None:
+    """More calls at once than are begun, behind a dialog, with answers that fill the buffer."""
+    chance = Random(18)
+    clients = [await inside.client() for _ in range(9)]
+    key = await clients[0].key(await clients[0].session())
+    inside.person.attentive.clear()
+    sent = [await called(client, key, chance) for client in clients]
+    for client in clients[::2]:
+        client.take_answers(takes=False)
+    await eventually(lambda: bool(inside.person.open))
+    for client in clients[1::3]:
+        client.send("find_objects_init", ulong(1) + room(2**31))  # no template
+    for client in clients[2::3]:
+        client.writer.transport.abort()
+    for client in clients[::2]:
+        client.take_answers(takes=True)
+    inside.person.attentive.set()
+
+    for client, by_session in zip(clients[::3], sent[::3], strict=True):
+        tags = [await client.tag_answered() for _ in range(sum(map(len, by_session)))]
+        assert [[tag for tag in tags if tag in own] for own in by_session] == by_session
+        assert await client.slots()  # and no answer before this one's
+    assert [record.message for record in caplog.records] == []
+
+
+async def called(client: Client, key: int, chance: Random) -> list[list[int]]:
+    """Send calls about three sessions in any order; return their tags by session."""
+    sessions = [await client.session() for _ in range(3)]
+    tags: list[list[int]] = [[], [], []]
+    for _ in range(120):
+        place = chance.randrange(3)
+        session = ulong(sessions[place])
+        calls = {
+            "sign_init": mechanism(chance.choice((Mechanism.SHA256_RSA_PKCS, Mechanism.RSA_PKCS))) + ulong(key),
+            "sign": octets(b"data") + room(512),
+            "get_session_info": b"",
+            "generate_random": room(20_000),
+        }
+        name = chance.choice(list(calls))
+        tags[place].append(client.send(name, session + calls[name]))
+    return tags
 
 
 async def test_who_goes_away_before_the_answers_leaves_nothing_in_the_log(

@@ -265,14 +265,7 @@ async def test_what_waits_keeps_its_order_where_many_programs_take_turns(inside:
     await eventually(lambda: bool(inside.person.open))
     inside.person.attentive.set()
 
-    assert [[await tag_answered(client) for _ in sent[0]] for client in clients] == sent
-
-
-async def tag_answered(client: Client) -> int:
-    """Return which call the next answer is for, a refusal too."""
-    tag, options, size = struct.unpack(">III", await client.reader.readexactly(12))
-    await client.reader.readexactly(options + size)
-    return int(tag)
+    assert [[await client.tag_answered() for _ in sent[0]] for client in clients] == sent
 
 
 async def test_another_session_is_answered_while_one_waits(client: Client, inside: Inside) -> None:
