@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from dbus_fast import BusType, ErrorType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
-from dbus_fast.errors import AuthError, DBusError, InvalidAddressError, InvalidMessageError
+from dbus_fast.errors import AuthError, DBusError, InvalidAddressError, InvalidMessageError, InvalidObjectPathError
 
 from cardd.system.logind import DesktopEvent, Desktops, Notify, NotifyDesktops
 from cardd.worker import Background
@@ -47,7 +47,9 @@ NONE = "/"  # the path of no session
 TIMEOUT = 10.0
 log = logging.getLogger(__name__)
 
-FAULTS = (OSError, EOFError, AuthError, DBusError, InvalidAddressError, InvalidMessageError)
+FAULTS = (
+    OSError, EOFError, AuthError, DBusError, InvalidAddressError, InvalidMessageError, InvalidObjectPathError,
+)  # fmt: skip
 
 
 class LogindBus:

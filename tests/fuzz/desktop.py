@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import io
 import socket
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
-
-from dbus_fast import Message, MessageType
-from dbus_fast._private.unmarshaller import Unmarshaller
 
 from cardd.apdu import Protocol
 from cardd.pcsc.lending import _Context
@@ -23,17 +16,11 @@ from cardd.system.logind_bus import LOGIND, MANAGER, MANAGER_PATH, SESSION, Logi
 from cardd.system.notifications import NAME, PATH, DesktopNotifications
 from cardd.system.session_bus import BUS, BUS_PATH
 from cardd.system.tray import ITEM, ITEM_PATH, MENU_PATH, PROPERTIES, WATCHER, DesktopTray
+from tests.fuzz.dbus import OWNER, STRANGER, Bus, Name
 from tests.fuzz.parser import Parser
 from tests.fuzz.talking import answering, on_loop, turns
 
-OWNER, STRANGER = ":1.5", ":1.9"
-GIVEN = {"Hello": ("s", b"\4\0\0\0:1.7\0"), "RequestName": ("u", b"\1\0\0\0"), "AddMatch": ("", b"")}
-GIVEN["GetNameOwner"] = ("s", b"\4\0\0\0:1.5\0")
-GUID = b"OK 00000000000000000000000000000001\r\n"
-HEAD, SIGNATURE_MAX, SERIAL = 16, 255, 0x1000
-RETURN, ERROR, SIGNAL, CALL = range(4)  # what a program says, as the first byte of a part has it
 SESSION_PATH, SEAT_PATH = "/org/freedesktop/login1/session/_31", "/org/freedesktop/login1/seat/seat0"
-Name = tuple[str, str, str, str]  # sender, path, interface, member
 LOGIND_NAMES: tuple[Name, ...] = (
     (OWNER, MANAGER_PATH, MANAGER, "PrepareForSleep"),
     (OWNER, MANAGER_PATH, MANAGER, "SessionNew"),
@@ -63,126 +50,6 @@ LENDING_WORDS = (
     b'"call": "connect", "reader": "Lecteur A"', b'"handle": 1', b'"call": "transmit"', b'"call": "begin"',
     b'"call": "end"', b'"call": "control", "code": 1', b'"disposition": 1', b'"call": "reconnect"', b'"call": "atr"',
 )  # fmt: skip
-
-
-# --- a bus, as the D-Bus specification has it ("Message Format")
-
-
-def message(kind: MessageType, name: Name, signature: str, body: bytes, *, answers: int = 0, serial: int = 1) -> bytes:
-    """A message with this body, which is not looked at."""
-    sender, path, interface, member = name
-    parts = [(1, "o", path), (2, "s", interface), (3, "s", member), (7, "s", sender), (6, "s", ":1.7")]
-    if kind is MessageType.METHOD_RETURN:
-        parts = [(7, "s", sender)]
-    if kind is MessageType.ERROR:
-        parts = [(4, "s", "org.example.Error"), (7, "s", sender)]
-    fields = b""
-    for code, form, value in parts:
-        text = value.encode()
-        fields += bytes(-len(fields) % 8) + bytes((code, 1)) + form.encode() + b"\0"
-        fields += len(text).to_bytes(4, "little") + text + b"\0"
-    if answers:
-        fields += bytes(-len(fields) % 8) + b"\5\1u\0" + answers.to_bytes(4, "little")
-    if signature:
-        fields += bytes(-len(fields) % 8) + b"\x08\1g\0" + bytes((len(signature),)) + signature.encode() + b"\0"
-    head = bytes((0x6C, kind.value, 0, 1)) + len(body).to_bytes(4, "little") + serial.to_bytes(4, "little")
-    return head + len(fields).to_bytes(4, "little") + fields + bytes(-len(fields) % 8) + body
-
-
-def part(kind: int, name: int, signature: str, body: bytes) -> bytes:
-    """A part of an input."""
-    content = signature.encode() + b"\0" + body
-    return bytes((kind, name)) + len(content).to_bytes(2) + content
-
-
-def read(told: bytes) -> Message | None:
-    """Return the message; None for what no bus lets pass."""
-    try:
-        return Unmarshaller(cast(Any, io.BytesIO(told))).unmarshall()
-    except Exception:  # noqa: BLE001 - whatever dbus-fast raises then
-        return None
-
-
-class Bus:
-    """The other programs of a bus, who say what the data has: an answer to each question, and before it the rest."""
-
-    def __init__(self, data: bytes, names: Sequence[Name]) -> None:
-        self._rest = data
-        self._names = names
-
-    def answer(self, serial: int, member: str) -> bytes:
-        """What is said when this is asked."""
-        if member in GIVEN:
-            return message(MessageType.METHOD_RETURN, (BUS, "", "", ""), *GIVEN[member], answers=serial)
-        said = b""
-        while self._rest:
-            kind, told = self._next(serial)
-            said += told
-            if kind in (RETURN, ERROR) and told:
-                return said
-        return said + message(MessageType.ERROR, (OWNER, "", "", ""), "", b"", answers=serial)
-
-    def left(self) -> bytes:
-        """What nobody asked for."""
-        said = b""
-        while self._rest:
-            said += self._next(0)[1]
-        return said
-
-    def _next(self, serial: int) -> tuple[int, bytes]:
-        """The next part; empty where it is none that a bus would let pass."""
-        kind, size = self._rest[0] % 4, int.from_bytes(self._rest[2:4])
-        name = self._names[self._rest[1] % len(self._names)] if len(self._rest) > 1 else self._names[0]
-        content, self._rest = self._rest[4 : 4 + size], self._rest[4 + size :]
-        signature, _, body = content.partition(b"\0")
-        kinds = (MessageType.METHOD_RETURN, MessageType.ERROR, MessageType.SIGNAL, MessageType.METHOD_CALL)
-        if len(signature) > SIGNATURE_MAX or (kind in (RETURN, ERROR) and not serial):
-            return kind, b""
-        if kind in (SIGNAL, CALL) and name[0] == BUS and signature != b"sss":  # the bus itself is right, dbus-fast says
-            return kind, b""
-        sender = (OWNER, "", "", "") if kind in (RETURN, ERROR) else name
-        told = message(
-            kinds[kind],
-            sender,
-            signature.decode("latin-1"),
-            body,
-            answers=serial if kind < SIGNAL else 0,
-            serial=SERIAL,
-        )
-        return kind, told if read(told) else b""
-
-    @asynccontextmanager
-    async def there(self) -> AsyncIterator[str]:
-        """Listen; give the address."""
-        with tempfile.TemporaryDirectory(prefix="fuzz", dir="/tmp") as directory:
-            path = str(Path(directory) / "bus")
-            server = await asyncio.start_unix_server(self._serve, path)
-            try:
-                yield f"unix:path={path}"
-            finally:
-                server.close()
-                self._writer.close()
-                await turns(4)
-
-    async def tell(self) -> None:
-        """Say what is left."""
-        self._writer.write(self.left())
-        await turns()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
-        with suppress(OSError, asyncio.IncompleteReadError):
-            while not (line := await reader.readline()).startswith(b"BEGIN"):
-                if not line:
-                    return
-                writer.write(GUID)
-            while True:
-                head = await reader.readexactly(HEAD)
-                fields = int.from_bytes(head[12:16], "little")
-                rest = await reader.readexactly(fields + -fields % 8 + int.from_bytes(head[4:8], "little"))
-                asked = read(head + rest)
-                if asked is not None and asked.message_type is MessageType.METHOD_CALL:
-                    writer.write(self.answer(asked.serial, str(asked.member)))
 
 
 def _on_a_bus(names: Sequence[Name], use: Callable[[str, Bus], Awaitable[None]]) -> Callable[[bytes], object]:

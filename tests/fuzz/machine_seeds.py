@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import subprocess
 from collections.abc import Iterable
@@ -10,6 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dbus_fast import Message, Variant
+from msgspec import Struct
+from msgspec import inspect as inspected
+from msgspec.inspect import type_info
 
 from cardd.apdu import Protocol
 from cardd.driver import CardDriver
@@ -22,11 +26,17 @@ from cardd_drivers.cps4 import Cps4Driver
 from cardd_drivers.pkcs11 import messages
 from cardd_simulators.cards.interface import PoweredCard
 from tests.drivers.channel import CountingChannel
-from tests.fuzz.desktop import CALL, OWNER, RETURN, SEAT_PATH, SESSION_PATH, SIGNAL, part
+from tests.fuzz.clients import KINDS, STATE
+from tests.fuzz.dbus import CALL, OWNER, RETURN, SIGNAL, part
+from tests.fuzz.desktop import SEAT_PATH, SESSION_PATH
 from tests.fuzz.drivers import OPENING, READER, _used
 from tests.rig.organisation import make
 from tests.rig.simulator import simulated_card, simulated_cps4
 
+PLAIN = {
+    inspected.StrType: "a", inspected.BoolType: True, inspected.IntType: 1, inspected.FloatType: 1.0,
+    inspected.BytesType: "YQ==", inspected.DateTimeType: "2026-12-01T00:00:00Z", inspected.DateType: "2026-12-01",
+}  # fmt: skip
 Said = tuple[int, int, str, list[Any]]  # a part of what a bus says: its kind, its name, its type, its body
 ATRS = (
     "3BAC00402A001225006480000310009000",
@@ -170,3 +180,55 @@ def _body(signature: str, body: list[Any]) -> bytes:
     told = Message(path="/", interface="a.b", member="C", signature=signature, body=body)._marshall(False)
     size = int.from_bytes(told[4:8], "little")
     return bytes(told[-size:]) if size else b""
+
+
+def clients() -> dict[str, dict[str, bytes]]:
+    """Of a daemon that answers, a browser that comes back from Pro Santé Connect, and programs that use the relay."""
+    problem = {"code": "pin.wrong", "title": "a", "detail": "b", "remedy": "c", "tries_left": 2, "cards": ["1"]}
+    status = json.dumps({"version": "1", "available": True}).encode()
+    size = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(status)}\r\n\r\n".encode()
+    stream = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    event = b'event: card.inserted\ndata: {"reader": "Lecteur A"}\n\n'
+    host = b"Host: 127.0.0.1:@PORT@\r\nAccept-Language: en\r\n"
+    form = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 15\r\n\r\nlogout_token=e1"
+    return {
+        "answer": {
+            "problem": b"\0" + json.dumps(problem).encode(),
+            "deep": b'\0{"code": "a", "b": ' + b"[" * 5000,
+            **{kind.__name__: bytes((number,)) + _like(kind) for number, kind in enumerate(KINDS)},
+        },
+        "daemon": {"": size + status, "refused": b"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\n{}"},
+        "events": {"": stream + f"{len(event):x}\r\n".encode() + event + b"\r\n0\r\n\r\n"},
+        "callback": {
+            "answer": b"GET /callback?state=" + STATE.encode() + b"&code=a HTTP/1.1\r\n" + host + b"\r\n",
+            "error": b"GET /callback?state=" + STATE.encode() + b"&error=a HTTP/1.1\r\n" + host + b"\r\n",
+            "foreign": b"GET /start/abc HTTP/1.1\r\n" + host + b"\r\n",
+            "front": b"GET /logout?iss=a&sid=b HTTP/1.1\r\n" + host + b"\r\n",
+            "back": b"POST /backchannel-logout HTTP/1.1\r\n" + host + form,
+        },
+        "relayed": {"plain": b"GET\n/lps/a.b\nq=1", "encoded": b"POST\n/lps%2Fa\n"},
+        "headers": {"": b"Accept: */*\nX-More: a\nConnection: close, X-Hop\nX-Hop: 1\nSet-Cookie: a=b\nServer: x"},
+        "language": {"header": b"en-GB;q=0.8, fr;q=0.9", "locale": b"fr_FR.UTF-8"},
+        "code": {"": b"123 456", "secret": b"JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"},
+    }
+
+
+def _like(kind: type[Struct]) -> bytes:
+    """An answer of this kind, with a value for each field that has no default."""
+    return json.dumps(_value(type_info(kind))).encode()
+
+
+def _value(kind: inspected.Type) -> Any:
+    value: Any = PLAIN.get(type(kind))
+    match kind:
+        case inspected.StructType(fields=fields):
+            value = {one.encode_name: _value(one.type) for one in fields if one.required}
+        case inspected.UnionType(types=types):
+            value = _value(types[0])
+        case inspected.VarTupleType(item_type=item) | inspected.ListType(item_type=item):
+            value = [_value(item)]
+        case inspected.EnumType(cls=cls):
+            value = next(iter(cls)).value
+        case inspected.LiteralType(values=values):
+            value = values[0]
+    return value

@@ -19,7 +19,7 @@ from coverage import Coverage
 from tests.fuzz.corpus import keep, kept
 from tests.repository.rules import ROOT
 
-INPUTS_MAX, KEPT_MAX = 100, 48 * 1024  # inputs without a name, and their bytes, that are kept of a parser
+INPUTS_MAX, KEPT_MAX = 60, 8 * 1024  # inputs without a name, and their bytes, that are kept of a parser
 Arc = tuple[str, int, int]
 
 

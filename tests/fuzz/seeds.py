@@ -44,7 +44,8 @@ from cardd_simulators.cards.contents import CardContents
 from cardd_simulators.cards.files import File, Folder
 from tests.fuzz.corpus import seed
 from tests.fuzz.documents import ASKED, COVERED, MATERIAL
-from tests.fuzz.machine_seeds import ATRS, desktop, drivers
+from tests.fuzz.file_seeds import files
+from tests.fuzz.machine_seeds import ATRS, clients, desktop, drivers
 from tests.fuzz.pdf import opened
 from tests.fuzz.programs import ADDRESS, BODIES, CHALLENGE, PAGE
 from tests.fuzz.providers import CLIENT, DISCOVERED, ISSUER, JWK, NOW, _json, signed
@@ -58,25 +59,6 @@ from tests.rig.simulator import PIN, issue
 from tests.rig.tsa import OpensslTsa
 
 ORDER = b'<order xmlns="urn:x" Id="o"><!-- SIMULATION --><amount>10</amount><to>A</to></order>'
-CONFIGURATION = b"""
-[listen]
-tcp = 17463
-max_body = "16 MiB"
-[session]
-idle = "30 min"
-pin = "ask"
-[web]
-allowed_origins = ["https://webps.example"]
-[upstreams.dmp]
-url = "https://dmp.example"
-paths = ["/lps"]
-[network]
-proxy = "http://proxy.example:3128"
-[psc]
-mode = "proxy"
-proxy = "https://psc.example"
-client_id = "simulation"
-"""
 Seeds = dict[str, dict[str, bytes]]
 FILES = {
     0xD003: "serial",
@@ -282,74 +264,6 @@ def _imprint(digest: bytes) -> dict[str, object]:
     return {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": digest}
 
 
-def files() -> Seeds:
-    """Files of a careful administrator, and of cardd itself."""
-    lines = (
-        {"format": "cardd-trace", "version": 1},
-        {"type": "card", "reader": "A", "atr": "3B8F80010031B86404B0ECC1739401808290000E"},
-        {
-            "type": "exchange",
-            "reader": "A",
-            "protocol": "T1",
-            "header": "00A40400",
-            "data": "A000",
-            "sent": 2,
-            "answer": "6F00",
-            "status": "9000",
-        },
-        {"type": "exchange", "reader": "A", "header": "00B00000", "sent": 0, "answer": "5A0A80", "status": "9000"},
-        {
-            "type": "exchange",
-            "reader": "A",
-            "header": "00200001",
-            "secret": True,
-            "sent": 4,
-            "received": 0,
-            "status": "63C2",
-        },
-    )
-    key = {
-        "id": "A",
-        "rights": ["sign"],
-        "since": "2026-12-01T00:00:00Z",
-        "until": "2027-12-01T00:00:00Z",
-        "used": "2026-12-01",
-    }
-    states = (
-        {
-            "format": 2,
-            "programs": [
-                {
-                    "id": "1",
-                    "name": "SIMULATION",
-                    "vendor": "",
-                    "software_id": "",
-                    "uid": 1,
-                    "secret": "a",
-                    "paired_at": "2026-12-01",
-                }
-            ],
-            "origins": [{"origin": "https://webps.example", "uid": 1, "allowed_at": "2026-12-01", "keys": [key]}],
-        },
-        {"format": 1, "programs": []},
-        {"format": 1, "settings": {"listen.tcp": "a"}},
-        {"format": 1, "key": "00" * 32},
-        {"format": 1},
-        {"format": 1, "entries": {}},
-        {"format": 1, "entries": {"1234": "2026-12-01T00:00:00Z"}},
-        {"programs": [], "origins": [{"origin": "https://webps.example", "uid": 1, "allowed_at": "2026-12-01"}]},
-    )
-    return {
-        "configuration": {"all": CONFIGURATION, "none": b""},
-        "state": {
-            str(number): bytes((number % 7,)) + json.dumps(state).encode() for number, state in enumerate(states)
-        },
-        "recording": {"": b"\n".join(json.dumps(line).encode() for line in lines)},
-        "authorities": {"": MATERIAL.read_bytes()},
-        "heads": {"": b"2026-12-01T00:00:00Z cardd: audit head 12 " + b"ab" * 32 + b"\n"},
-    }
-
-
 def providers() -> Seeds:
     """Answers of a right provider."""
     people = {"2023": person("899700218896", "ALICE"), "2026": person_of_2026("899700218896", "ALICE")}
@@ -398,6 +312,7 @@ def providers() -> Seeds:
 
 GROUPS: dict[str, Callable[[], Seeds]] = {
     "cards": cards,
+    "clients": clients,
     "desktop": desktop,
     "drivers": drivers,
     "programs": programs,

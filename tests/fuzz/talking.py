@@ -92,9 +92,18 @@ async def turns(count: int = TURNS) -> None:
 
 async def said(path: str, data: bytes) -> bytes:
     """Connect to a Unix socket, say the data, and return what is answered at once."""
-    with closing(socket.socket(socket.AF_UNIX)) as connection:
+    return await _said(socket.AF_UNIX, path, data)
+
+
+async def said_over(port: int, data: bytes) -> bytes:
+    """Do the same at a port of this machine."""
+    return await _said(socket.AF_INET, ("127.0.0.1", port), data)
+
+
+async def _said(family: socket.AddressFamily, where: str | tuple[str, int], data: bytes) -> bytes:
+    with closing(socket.socket(family)) as connection:
         connection.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(connection, path)
+        await asyncio.get_running_loop().sock_connect(connection, where)
         heard = bytearray()
         for place in range(0, len(data), 4096):
             try:
