@@ -13,6 +13,7 @@ lines, which every user of the machine reads: the start address tells another us
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import socket
 from collections import Counter
@@ -46,6 +47,7 @@ _HEADERS = {
     "Server": "",
 }
 _ = Domain("psc")
+_log = logging.getLogger(__name__)
 
 PAGES = {  # title and text
     "done": (
@@ -91,6 +93,21 @@ class _Visitor(Value):
     transport: asyncio.Transport
 
 
+class _Connection(web.RequestHandler):
+    """One connection. What is no HTTP is refused without a word: aiohttp would log the address, with the code."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - the parameters are aiohttp's
+    ) -> web.StreamResponse:
+        if status >= 500:
+            _log.error("a request failed where nothing should: %s", type(exc).__name__)
+        return _page("unknown", request.headers.get("Accept-Language", ""), status=status)
+
+
 class _Server(web.Server):
     """Knows whose each connection is. Where there are too many, the user who holds most loses the oldest.
 
@@ -100,13 +117,21 @@ class _Server(web.Server):
     def __init__(
         self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], peer_of: PeerOf, limits: SiteLimits
     ) -> None:
-        # the access log would have the code; aiohttp takes None for no log at all
-        super().__init__(
-            handler, access_log=None, keepalive_timeout=limits.idle, lingering_time=LINGER, auto_decompress=False
-        )
+        super().__init__(handler)
         self._peer_of = peer_of
         self._limits = limits
         self._visitors: dict[web.RequestHandler, _Visitor] = {}  # the oldest first
+
+    def __call__(self) -> web.RequestHandler:
+        """Return the protocol of a connection about to be made."""
+        return _Connection(
+            self,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type] # aiohttp's own way of saying: no access log
+            keepalive_timeout=self._limits.idle,
+            lingering_time=LINGER,
+            auto_decompress=False,
+        )
 
     def uid_of(self, request: web.BaseRequest) -> int:
         """Return the OS user at the other end; NOBODY where that is not known, or they were hung up on."""
@@ -257,7 +282,7 @@ async def _told(request: web.BaseRequest, heed: Callable[[str], Awaitable[None]]
             body = await request.read()
         form = dict(parse_qsl(body.decode("ascii"), max_num_fields=FIELDS_MAX))
         await heed(form.get("logout_token", ""))
-    except (CarddError, ValueError, TimeoutError):
+    except (CarddError, ValueError, OSError):  # the last also where nothing came in time, or they left
         return web.json_response({"error": "invalid_request"}, status=400, headers=NOTHING_KEPT)
     return web.Response(headers=NOTHING_KEPT)
 
