@@ -46,7 +46,7 @@ async def of_journal(count: int, request: str | None = None, *, masked: bool = F
 def _read(lines: Iterable[str], *, masked: bool) -> Iterator[LogLine]:
     """Read journalctl's JSON, one entry a line; what is none is left out."""
     for line in lines:
-        with contextlib.suppress(ValueError, TypeError, LookupError):
+        with contextlib.suppress(ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
             entry = cast(dict[str, object], json.loads(line))
             if masked and "CARDD_MASKED" not in entry:
                 continue  # systemd's own, or of an older cardd: nobody knows what it names

@@ -145,8 +145,10 @@ class Registration:
             folders, files = document["folders"], document["files"].items()
             if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
                 raise RegistrationUnreadable(file=str(self._file))
+            for name in (*folders, *(name for name, _ in files)):
+                _check_path(name)
             return _Record({name: _recorded(one) for name, one in files}, folders)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             raise RegistrationUnreadable(file=str(self._file)) from None
 
     def _keep(self, record: _Record) -> None:
@@ -169,12 +171,19 @@ def _each(work: Callable[[T], None], things: Iterable[T]) -> list[OSError]:
     return faults
 
 
+def _check_path(name: str) -> None:
+    """Raises ValueError for what no file can be called."""
+    if b"\0" in os.fsencode(name):
+        raise ValueError(name)
+
+
 def _recorded(one: dict[str, Any]) -> _Before:
     """Return what was kept of a file. Raises TypeError, ValueError for what we never wrote."""
     kept = _Before(**one)
     texts = (kept.before or "", kept.after, kept.part)
     if not all(isinstance(text, str) for text in texts) or not isinstance(kept.modified or 0, int):
         raise TypeError("text")
+    kept.part.encode()
     from_text(kept.before)
     Form(kept.form)
     return kept

@@ -79,9 +79,13 @@ class _Entry:
     def _document(self) -> dict[str, dict[str, str]]:
         try:
             kept = json.loads(self._store.load(self._name) or "{}")
-        except ValueError:  # edited by hand, and wrongly: as if there were none
+        except (ValueError, RecursionError):  # edited by hand, and wrongly: as if there were none
             return {}
-        return kept if isinstance(kept, dict) else {}
+        return {name: entry for name, entry in kept.items() if _is_entry(entry)} if isinstance(kept, dict) else {}
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values())
 
 
 def _directory(variable: str, otherwise: Path) -> Path:

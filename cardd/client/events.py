@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
-from msgspec import DecodeError
 from msgspec.json import decode
 
 from cardd.backoff import BackOff
@@ -69,5 +68,5 @@ async def parse(lines: Lines) -> AsyncIterator[Event]:
 def _event(kind: str, data: str) -> Event | None:
     try:
         return Event(kind, decode(data, type=dict)) if kind else None
-    except (DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None

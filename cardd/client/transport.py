@@ -17,7 +17,7 @@ from typing import BinaryIO, TypeVar
 from uuid import uuid4
 
 import aiohttp
-from msgspec import DecodeError, Struct
+from msgspec import Struct
 from msgspec.json import Decoder, Encoder, decode
 from multidict import CIMultiDict
 from yarl import URL
@@ -111,7 +111,7 @@ def error_of(raw: bytes) -> CarddError | None:
     """
     try:
         problem = _decoder.decode(raw)
-    except (DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     known, params = errors_by_code().get(problem.code), _params(problem)
     if known is None:
@@ -299,7 +299,7 @@ class Transport:
         """Return the body as a value. Raises DaemonUnreachable when no cardd wrote it."""
         try:
             return decode(reply.body, type=kind)
-        except (DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             raise self.unreachable() from None
 
     async def _demand_proof(self) -> None:

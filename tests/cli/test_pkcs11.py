@@ -368,7 +368,11 @@ def test_another_socket_takes_the_place_of_the_one_before(home: Path) -> None:
         '{"folders": [], "files": {"/x": {"before": "?", "after": "", "part": "", "form": "file"}}}',
         '{"folders": [], "files": {"/x": {"before": null, "after": "", "part": "", "form": "?"}}}',
         '{"folders": [1], "files": {}}',
+        '{"folders": ["\\u0000"], "files": {}}',
+        '{"folders": [], "files": {"/\\ud800": {"before": null, "after": "", "part": "", "form": "file"}}}',
+        "[" * 5000,
     ],
+    ids=["text", "list", "before", "form", "folders", "a zero byte", "half a character", "deep"],
 )
 def test_a_record_that_was_never_written_so_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "pkcs11.json").write_text(content)

@@ -104,8 +104,9 @@ def test_what_is_no_problem_is_none(raw: bytes) -> None:
     assert error_of(raw) is None
 
 
-def test_a_problem_with_more_levels_than_any_has_is_none() -> None:
-    assert error_of(b'{"code": "pin.wrong", "more": ' + b"[" * 5000) is None
+@pytest.mark.parametrize("raw", [b'{"code": "pin.wrong", "more": ' + b"[" * 5000, b'{"code": "\xa6"}'])
+def test_a_problem_too_deep_or_of_another_encoding_is_none(raw: bytes) -> None:
+    assert error_of(raw) is None
 
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
