@@ -133,7 +133,7 @@ def _drop_ins_and_others() -> dict[str, dict[str, bytes]]:
         "override": {"": override, "none": b""},
         "remembered": {"": b'{"/run/cardd/cardd.sock": {"id": "1", "token": "a"}}'},
         "secret_file": {"": b"lps.c2ltdWxhdGlvbg\n"},
-        "accounts": {"": b"root:x:0:0::/root:/bin/sh\ncamille:x:1000:1000:Camille,,,:/home/camille:/bin/bash\n"},
+        "accounts": {"": b"root:x:0:0::/root:/bin/sh\ncamille:x:1000:1000:Camille,,,:/:/bin/bash\n"},
         "cgroup": {"": b"0::/user.slice/user-1000.slice/session-2.scope\n"},
     }
 

@@ -33,6 +33,7 @@ from cardd.formats.pades import prepare_pades
 from cardd.formats.pdf.host import SharedFile, _answered
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.pdf.wire import Asked, List, Place, Told
+from cardd.formats.revocation import queries
 from cardd.formats.submission_set import prepare_submission_set
 from cardd.formats.xades import prepare_xades
 from cardd.model import Algorithm, Identity, Message
@@ -43,7 +44,7 @@ from cardd_simulators.cards.behaviour import USUAL
 from cardd_simulators.cards.contents import CardContents
 from cardd_simulators.cards.files import File, Folder
 from tests.fuzz.corpus import seed
-from tests.fuzz.documents import ASKED, COVERED, MATERIAL
+from tests.fuzz.documents import ASKED, COVERED, DAY, MATERIAL, _path, certificates
 from tests.fuzz.file_seeds import files
 from tests.fuzz.machine_seeds import ATRS, clients, desktop, drivers
 from tests.fuzz.pdf import opened
@@ -54,7 +55,7 @@ from tests.rig.oidc.people import person, person_of_2026
 from tests.rig.page_keys import BrowserKey
 from tests.rig.pdf import pdf
 from tests.rig.pens import SmallAuthority, der, finished
-from tests.rig.revoking import ocsp_answer, revocation_list
+from tests.rig.revoking import OpensslResponder, ocsp_answer, revocation_list
 from tests.rig.simulator import PIN, issue
 from tests.rig.tsa import OpensslTsa
 
@@ -67,6 +68,7 @@ FILES = {
     0x7001: "aodf",
     0x7002: "prkdf",
     0x7005: "cdf",
+    0x7006: "dodf",
     0xB002: "certificate",
 }
 ANSWERS = ("6110", "5A0A802500000199219000")  # each goes behind its length, in two bytes
@@ -215,6 +217,11 @@ def documents() -> Seeds:
         request = {"version": "v1", "nonce": ASKED.nonce, "cert_req": True, "message_imprint": _imprint(ASKED.digest)}
         stamped, token = tsa.answer(tsp.TimeStampReq(request).dump()), tsa.token(COVERED)
         refused = bytes(tsp.PKIStatusInfo({"status": "rejection"}).dump())
+        responder = OpensslResponder(Path(directory) / "ocsp", root)
+        responder.issued(signer, begun - DAY)
+        question = queries(certificates()[1], _path().find_issuing_authority(certificates()[1]))[0]
+        revoked, key = responder.answer(question.body or b""), ec.derive_private_key(0xC, ec.SECP256R1())
+        by = (root.responder(key), key)
         plain = pen.write(prepare_cades(BytesIO(COVERED), pen.signer, begun))
         prepared = prepare_cades(BytesIO(COVERED), pen.signer, begun)
         value = pen.sign(prepared.message)
@@ -250,8 +257,12 @@ def documents() -> Seeds:
         "timestamp": {"": token},
         "timestamp_answer": {"granted": stamped, "refused": encode(0x30, refused)},
         "signer": {"": signer},
-        "ocsp": {"": ocsp_answer(root, signer)},
-        "revocation_list": {"none": revocation_list(root), "revoked": revocation_list(root, {signer: begun})},
+        "ocsp": {"good": ocsp_answer(root, signer), "by another": ocsp_answer(root, signer, by=by), "revoked": revoked},
+        "revocation_list": {
+            "none": revocation_list(root),
+            "revoked": revocation_list(root, {signer: begun - DAY}),
+            "of ended ones": revocation_list(root, keeps_since=begun - DAY),
+        },
         "pdf.read": {"plain": pdf(), "signed": signed_pdf},
         "pdf.to_sign": {"plain": pdf(), "signed": signed_pdf},
         "pdf.picture": {"png": picture.getvalue()},

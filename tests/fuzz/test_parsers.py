@@ -56,6 +56,11 @@ def test_the_kept_inputs(name: str) -> None:
     assert faults == {}
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_each_parser_has_a_seed(name: str) -> None:
+    assert any(told.startswith("seed") for _, told in kept(name))
+
+
 def test_each_kept_input_is_some_parsers() -> None:
     assert {f"{file.parent.name}.{file.stem}" for file in CORPUS.glob("*/*")} <= set(EVERY)
 
