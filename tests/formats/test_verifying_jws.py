@@ -221,6 +221,8 @@ def test_a_value_of_a_curve_is_two_numbers_of_the_algorithm_s_own_curve(
             assert (found.algorithm, found.intact) == (algorithm, own == algorithm)
             assert _read(before + b"." + encoded(der)).flaw is Flaw.SIGNATURE
             assert _read(before + b"." + encoded(b"\0" * 2 + numbers)).flaw is Flaw.SIGNATURE
+    other = ec.generate_private_key(ec.SECP256K1())  # of the same length
+    assert _read(_signed(authority.pen(other, Algorithm.ES256))).flaw is Flaw.SIGNATURE
 
 
 def test_a_value_is_of_the_kind_of_key_that_its_header_names(card: Pen, authority: SmallAuthority) -> None:
@@ -274,6 +276,9 @@ def test_the_first_timestamp_of_the_value_is_told(card: Pen, tsa: OpensslTsa, no
     of_value, of_another = tsa.token(prepared.stamped(value)), tsa.token(b"something else")
     signed = finished(prepared, value, of_value)
     read = json.loads(signed)
+    stamp = _read(signed).timestamp
+    assert stamp is not None
+    assert stamp.intact
     assert json.loads(decoded(read["protected"])) == {
         "alg": "RS256",
         "typ": "JOSE+JSON",
@@ -312,6 +317,10 @@ def test_the_payload_beside_is_what_a_detached_one_covers(card: Pen, now: dateti
         options = JwsOptions(serialization, detached=True)
         found = _read(card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now, options)), PAYLOAD)
         assert (found.scope, found.intact, found.digest) == (Scope.DETACHED, True, sha256(PAYLOAD).digest())
+    assert list(json.loads(card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now, options)))) == [
+        "protected",
+        "signature",
+    ]
 
 
 def test_sixty_four_signatures_are_read_and_no_more(card: Pen, now: datetime) -> None:

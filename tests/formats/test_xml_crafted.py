@@ -1,0 +1,284 @@
+"""XML signatures written by hand in their canonical form, field by field; xmlsec1 judges some of them too."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from hashlib import new, sha256
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from cardd.errors import DocumentMalformed, DocumentUnsupported
+from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature
+from cardd.formats.xades_read import ALGORITHMS, verify_xades
+from cardd.formats.xmldsig import BASE64, DS, ENVELOPED, XADES
+from cardd.model import Algorithm
+from tests.rig.pens import Pen, SmallAuthority
+from tests.rig.xml_judges import xmlsec_accepts
+
+EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
+METHODS = {name: uri for uri, name in ALGORITHMS.items()}
+HASHES = {
+    "1": f"{DS}sha1",
+    "256": "http://www.w3.org/2001/04/xmlenc#sha256",
+    "384": "http://www.w3.org/2001/04/xmldsig-more#sha384",
+    "512": "http://www.w3.org/2001/04/xmlenc#sha512",
+}
+HASHED = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+ORDER = '<order Id="o">10@</order>'
+OCTETS = b'<order Id="o">10</order>'
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is signed, and the octets that it is."""
+
+    uri: str
+    octets: bytes
+    transforms: tuple[str, ...] = (EXCLUSIVE,)
+    by: str = "256"
+
+    def written(self) -> str:
+        """The ds:Reference."""
+        transforms = "".join(f'<Transform Algorithm="{name}"></Transform>' for name in self.transforms)
+        digest = b64encode(new(f"sha{self.by}", self.octets, usedforsecurity=False).digest()).decode()
+        return (
+            f'<Reference URI="{self.uri}"><Transforms>{transforms}</Transforms>'
+            f'<DigestMethod Algorithm="{HASHES[self.by]}"></DigestMethod>'
+            f"<DigestValue>{digest}</DigestValue></Reference>"
+        )
+
+
+WHOLE = Reference("", OCTETS, (ENVELOPED, EXCLUSIVE))
+
+
+def signature(
+    pen: Pen, *references: Reference, algorithm: str = "ES256", objects: str = "", value: bytes | None = None
+) -> str:
+    """A ds:Signature by the pen; exclusive canonical XML has its SignedInfo as it is written here."""
+    information = (
+        f'<SignedInfo xmlns="{DS}"><CanonicalizationMethod Algorithm="{EXCLUSIVE}"></CanonicalizationMethod>'
+        f'<SignatureMethod Algorithm="{METHODS[algorithm]}"></SignatureMethod>'
+        f"{''.join(reference.written() for reference in references)}</SignedInfo>"
+    )
+    made = value_of(pen, information.encode(), algorithm) if value is None else value
+    certificates = "".join(
+        f"<X509Certificate>{b64encode(der).decode()}</X509Certificate>"
+        for der in (pen.signer.certificate, *pen.signer.chain)
+    )
+    return (
+        f'<Signature xmlns="{DS}">{information}<SignatureValue>{b64encode(made).decode()}</SignatureValue>'
+        f'<KeyInfo Id="k"><X509Data>{certificates}</X509Data></KeyInfo>{objects}</Signature>'
+    )
+
+
+def value_of(pen: Pen, octets: bytes, algorithm: str) -> bytes:
+    hashed = HASHED[algorithm[2:]]
+    if isinstance(pen.key, ec.EllipticCurvePrivateKey):
+        size = -(-pen.key.curve.key_size // 8)
+        numbers = decode_dss_signature(pen.key.sign(octets, ec.ECDSA(hashed)))
+        return b"".join(number.to_bytes(size, "big") for number in numbers)
+    scheme = padding.PSS(padding.MGF1(hashed), hashed.digest_size) if algorithm[:2] == "PS" else padding.PKCS1v15()
+    return pen.key.sign(octets, scheme, hashed)
+
+
+def read(document: str) -> VerifiedSignature:
+    (found,) = verify_xades(BytesIO(document.encode()))
+    return found
+
+
+def xmlsec(directory: Path, document: str, pen: Pen) -> bool:
+    (file := directory / "document.xml").write_bytes(document.encode())
+    return xmlsec_accepts(file, pen.roots, "--id-attr:Id", "part", "--id-attr:Id", "Object")
+
+
+@pytest.fixture
+def mine(authority: SmallAuthority, ec_key: ec.EllipticCurvePrivateKey) -> Pen:
+    return authority.pen(ec_key, Algorithm.ES256)
+
+
+def test_a_plain_signature_of_the_document_is_read(mine: Pen, tmp_path: Path) -> None:
+    document = ORDER.replace("@", signature(mine, WHOLE))
+    found = read(document)
+    assert (found.format, found.flaw, found.scope, found.algorithm) == (Format.XADES, None, Scope.WHOLE, "ES256")
+    assert (found.certificate, found.chain) == (mine.signer.certificate, mine.signer.chain)
+    assert (found.digest, found.signed_at, found.timestamp) == (sha256(OCTETS).digest(), None, None)
+    assert xmlsec(tmp_path, document, mine)
+
+
+@pytest.mark.parametrize("algorithm", sorted(METHODS))
+def test_each_algorithm_is_read_with_its_own_kind_of_key_and_with_no_other(
+    mine: Pen, authority: SmallAuthority, rsa_key: rsa.RSAPrivateKey, algorithm: str
+) -> None:
+    other = authority.pen(rsa_key, Algorithm.RS256)
+    own, wrong = (mine, other) if algorithm.startswith("ES") else (other, mine)
+    found = read(ORDER.replace("@", signature(own, WHOLE, algorithm=algorithm)))
+    assert (found.flaw, found.algorithm) == (None, algorithm)
+    assert read(ORDER.replace("@", signature(wrong, WHOLE, algorithm=algorithm))).flaw is Flaw.SIGNATURE
+
+
+@pytest.mark.parametrize("curve", [ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
+def test_a_value_has_the_length_of_its_curve(authority: SmallAuthority, curve: ec.EllipticCurve) -> None:
+    pen = authority.pen(ec.generate_private_key(curve), Algorithm.ES256)
+    assert read(ORDER.replace("@", signature(pen, WHOLE))).intact
+    assert read(ORDER.replace("@", signature(pen, WHOLE, value=bytes(64)))).flaw is Flaw.SIGNATURE
+
+
+@pytest.mark.parametrize("by", HASHES)
+def test_each_hash_of_what_is_covered_is_read_and_sha1_is_weak(mine: Pen, by: str) -> None:
+    found = read(ORDER.replace("@", signature(mine, Reference("", OCTETS, (ENVELOPED, EXCLUSIVE), by))))
+    assert (found.flaw, found.digest) == (Flaw.WEAK if by == "1" else None, sha256(OCTETS).digest())
+
+
+def test_one_weak_hash_among_several_is_enough(mine: Pen) -> None:
+    part = b'<part Id="p">1</part>'
+    for hashed, flaw in (("256", None), ("1", Flaw.WEAK)):
+        references = (Reference("", b"<order>" + part + b"</order>", (ENVELOPED, EXCLUSIVE)),
+                      Reference("#p", part, by=hashed))  # fmt: skip
+        found = read(f"<order>{part.decode()}{signature(mine, *references)}</order>")
+        assert (found.flaw, found.scope) == (flaw, Scope.WHOLE)
+        each = [sha256(reference.octets).digest() for reference in references]
+        assert found.digest == sha256(b"".join(each)).digest()
+
+
+@pytest.mark.parametrize("changed", ["first", "second"])
+def test_of_several_things_that_are_covered_each_is_as_it_was(mine: Pen, tmp_path: Path, changed: str) -> None:
+    first, second = '<part Id="p">1</part>', '<part Id="q">2</part>'
+    made = signature(mine, Reference("#p", first.encode()), Reference("#q", second.encode()))
+    document = f"<order>{first}{second}{made}</order>"
+    assert (read(document).flaw, read(document).scope, xmlsec(tmp_path, document, mine)) == (None, Scope.PART, True)
+    part = first if changed == "first" else second
+    tampered = document.replace(part, part.replace(">", ">9", 1))
+    assert (read(tampered).flaw, xmlsec(tmp_path, tampered, mine)) == (Flaw.CONTENT, False)
+
+
+def test_what_tells_the_key_is_no_content(mine: Pen) -> None:
+    made = signature(mine, WHOLE)
+    key = made[made.index("<KeyInfo") : made.index("</KeyInfo>") + 10].replace("<KeyInfo", f'<KeyInfo xmlns="{DS}"')
+    found = read(ORDER.replace("@", signature(mine, WHOLE, Reference("#k", key.encode()))))
+    assert (found.flaw, found.scope, found.digest) == (None, Scope.WHOLE, sha256(OCTETS).digest())
+    with pytest.raises(DocumentUnsupported) as refused:
+        read(ORDER.replace("@", signature(mine, Reference("#k", key.encode()))))
+    assert refused.value.params == {"format": "XAdES", "what": "references"}
+
+
+# --- what is held by the signature
+
+
+def held(content: str, attributes: str = "") -> tuple[str, bytes]:
+    """A ds:Object, and its canonical octets."""
+    text = f'<Object{attributes} Id="h">{content}</Object>'
+    return text, text.replace("<Object", f'<Object xmlns="{DS}"').encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "changed", "scope"),
+    [
+        ('<dose xmlns="">10</dose>', '<dose xmlns="">10</dose>', Scope.WHOLE),
+        ('<dose xmlns="">10</dose>', '<!-- a note --><dose xmlns="">10</dose>', Scope.WHOLE),
+        ('<dose xmlns="">10</dose>', '<dose xmlns="">10</dose><!-- a note -->', Scope.WHOLE),
+        ('<dose xmlns="">10</dose>', '<dose xmlns=""><!-- -->10</dose>', Scope.PART),
+        ('<dose xmlns="">10</dose>', '<dose xmlns="">10<!-- --></dose>', Scope.PART),
+        ("dose 10", "dose 1<!-- -->0", Scope.PART),
+        ('<a xmlns=""></a> 10', '<a xmlns=""></a> 1<!-- -->0', Scope.PART),
+        ('<a xmlns=""></a> 10', '<a xmlns=""></a><!-- --> 10', Scope.PART),
+    ],
+    ids=["none", "before", "behind", "at its beginning", "at its end", "in it", "behind an element", "between"],
+)
+def test_an_object_is_the_whole_document_where_no_comment_cuts_a_text(
+    mine: Pen, content: str, changed: str, scope: Scope
+) -> None:
+    written, octets = held(content)
+    made = signature(mine, Reference("#h", octets), objects=written)
+    found = read(made.replace(f">{content}</Object>", f">{changed}</Object>"))
+    assert (found.flaw, found.scope) == (None, scope)
+
+
+def test_a_second_object_that_is_not_covered_makes_it_a_part(mine: Pen) -> None:
+    first, octets = held("10")
+    for objects, scope in ((first, Scope.WHOLE), (first + "<Object>9</Object>", Scope.PART)):
+        assert read(signature(mine, Reference("#h", octets), objects=objects)).scope is scope
+    second = '<Object Id="i">9</Object>'
+    both = (Reference("#h", octets), Reference("#i", second.replace("<Object", f'<Object xmlns="{DS}"').encode()))
+    assert read(signature(mine, *both, objects=first + second)).scope is Scope.WHOLE
+
+
+def test_base64_that_is_covered_says_nothing_of_the_element_around_it(mine: Pen, tmp_path: Path) -> None:
+    reference = Reference("#h", b"dose 10", (BASE64,))
+    for attributes, scope in (
+        ("", Scope.WHOLE),
+        (f' Encoding="{BASE64}"', Scope.WHOLE),
+        (' Encoding="gzip"', Scope.PART),
+        (' MimeType="text/html"', Scope.PART),
+        (' dose="100"', Scope.PART),
+    ):
+        written, _ = held(b64encode(b"dose 10").decode(), attributes)
+        document = signature(mine, reference, objects=written)
+        assert (read(document).flaw, read(document).scope) == (None, scope)
+    assert xmlsec(tmp_path, document, mine)
+
+
+# --- the signed properties
+
+
+def properties(certificate: bytes, by: str = "256", time: str = "", name: str = "SigningCertificateV2") -> str:
+    """Signed properties as XAdES has them, in their canonical form."""
+    digest = b64encode(new(f"sha{by}", certificate, usedforsecurity=False).digest()).decode()
+    return (
+        f'<SignedProperties xmlns="{XADES}" Id="s"><SignedSignatureProperties>{time}<{name}><Cert><CertDigest>'
+        f'<DigestMethod xmlns="{DS}" Algorithm="{HASHES[by]}"></DigestMethod>'
+        f'<DigestValue xmlns="{DS}">{digest}</DigestValue></CertDigest></Cert></{name}>'
+        "</SignedSignatureProperties></SignedProperties>"
+    )
+
+
+def with_properties(pen: Pen, told: str, *, covered: bool = True) -> str:
+    objects = f'<Object><QualifyingProperties xmlns="{XADES}" Target="#x">{told}</QualifyingProperties></Object>'
+    references = (WHOLE, Reference("#s", told.encode())) if covered else (WHOLE,)
+    return ORDER.replace("@", signature(pen, *references, objects=objects))
+
+
+@pytest.mark.parametrize("name", ["SigningCertificate", "SigningCertificateV2"])
+@pytest.mark.parametrize("by", HASHES)
+def test_the_certificate_is_the_one_that_the_signed_properties_name(mine: Pen, name: str, by: str) -> None:
+    own, above = mine.signer.certificate, mine.signer.chain[0]
+    found = read(with_properties(mine, properties(own, by, name=name)))
+    assert (found.flaw, found.certificate, found.chain, found.scope) == (None, own, (above,), Scope.WHOLE)
+    assert read(with_properties(mine, properties(b"another", by, name=name))).flaw is Flaw.CERTIFICATE
+    of_above = read(with_properties(mine, properties(above, by, name=name)))
+    assert (of_above.flaw, of_above.certificate, of_above.chain) == (Flaw.SIGNATURE, above, (own,))
+
+
+@pytest.mark.parametrize(
+    ("time", "told"),
+    [
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05+00:00"),
+        ("2026-01-02T03:04:05+01:00", "2026-01-02T02:04:05+00:00"),
+        ("2026-01-02T03:04:05", "2026-01-02T03:04:05+00:00"),
+        (" 2026-01-02T03:04:05Z ", "2026-01-02T03:04:05+00:00"),
+    ],
+    ids=["UTC", "a zone", "no zone", "space"],
+)
+def test_the_time_that_is_claimed_is_told_in_utc_where_it_is_signed(mine: Pen, time: str, told: str) -> None:
+    written = properties(mine.signer.certificate, time=f"<SigningTime>{time}</SigningTime>")
+    signed_at = read(with_properties(mine, written)).signed_at
+    assert signed_at is not None
+    assert signed_at.isoformat() == told
+    assert read(with_properties(mine, written, covered=False)).signed_at is None
+
+
+def test_properties_that_nobody_signed_name_no_certificate(mine: Pen) -> None:
+    found = read(with_properties(mine, properties(mine.signer.chain[0]), covered=False))
+    assert (found.flaw, found.certificate) == (None, mine.signer.certificate)
+
+
+def test_a_hash_of_the_certificate_that_is_not_known_is_malformed(mine: Pen) -> None:
+    told = properties(mine.signer.certificate).replace(HASHES["256"], "urn:unknown")
+    with pytest.raises(DocumentMalformed) as refused:
+        read(with_properties(mine, told))
+    assert refused.value.params == {"format": "XAdES"}
