@@ -75,7 +75,7 @@ try_use() { # a person pairs, logs in and signs with it
 
 try_unattended() { # unattended-upgrades would install the new version from the site's repository
     mkdir /debs/site
-    cp $FIRST/cardd_*.deb /debs/site
+    cp $FIRST/*.deb /debs/site # the simulators too: where they are installed both go, or neither
     (
         cd /debs/site
         apt-ftparchive packages . > Packages

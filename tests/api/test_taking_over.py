@@ -85,11 +85,13 @@ async def test_without_the_pin_the_first_user_goes_on(api: Workbench, left: Left
     assert not [row for row in api.audit.entries if row.action == "session.take_over"]
 
 
-async def test_a_new_pin_takes_it_over_and_each_of_its_dialogs_says_so(api: Workbench, left: Left) -> None:
+@pytest.mark.parametrize(("act", "code"), [("pin-changes", PIN), ("pin-unblocks", "12345678")])
+async def test_a_new_pin_takes_it_over_and_each_of_its_dialogs_says_so(
+    api: Workbench, left: Left, act: str, code: str
+) -> None:
     path, token, _ = left
-    api.person.pins = [PIN, NEW, NEW]
-    changes = f"/v1/cards/{api.readers.cards()[0].id}/pin-changes"
-    assert (await api.call("POST", changes, {}, via="unix")).status == 204
+    api.person.pins = [code, NEW, NEW]
+    assert (await api.call("POST", f"/v1/cards/{api.readers.cards()[0].id}/{act}", {}, via="unix")).status == 204
     assert ["takes_over" in asked.question.params for asked in api.person.pin_questions[-3:]] == [True] * 3
     api.turn_to(DOCTOR)
     ended = await api.call("POST", f"{path}/signatures", SIGN, bearer=token, headers={"Accept-Language": "en"})

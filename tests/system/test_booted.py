@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +31,8 @@ SECRET = {
         "[Service]\nLoadCredential=cardd.audit-key:/etc/cardd/audit-key\n"
     ),
 }
+AUTOSTART = configparser.ConfigParser()
+AUTOSTART.read(UNITS / "cardd-agent.desktop")
 STATUS = ("curl", "--silent", "--show-error", "--fail", "--max-time", "20")
 TCP, TCP6 = "http://127.0.0.1:17463/v1/status", "http://[::1]:17463/v1/status"
 ADDRESS = "P11_KIT_SERVER_ADDRESS=unix:path=/run/cardd/p11"
@@ -164,7 +168,7 @@ def test_an_agent_in_its_sandbox_shows_dialogs_and_another_looks_at_programs_for
         return machine.run("env", f"XDG_RUNTIME_DIR=/run/user/{DOCTOR}", *command, uid=DOCTOR)
 
     machine.run("systemctl", "start", f"user@{DOCTOR}.service")
-    as_doctor("systemctl", "--user", "start", "cardd-agent.service")
+    as_doctor(*shlex.split(AUTOSTART["Desktop Entry"]["Exec"]))  # where the desktop reaches no graphical-session.target
     agent = as_doctor("systemctl", "--user", "show", "--value", "-p", "MainPID", "cardd-agent.service").strip()
     body = json.dumps({"name": "LPS", "vendor": "SIMULATION", "software_id": "booted"})
     pair = ("curl", "--silent", "--max-time", "20", "--header", "Content-Type: application/json", "--data", body)

@@ -69,7 +69,7 @@ def people_of(file: Path | None) -> Sequence[Person]:
     if file is None:
         return BUILT_IN
     try:
-        told = tomllib.loads(file.read_text())
+        told = tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise InvalidRequest(where="--people", why=str(fault)) from fault
     tables = told.get("people")

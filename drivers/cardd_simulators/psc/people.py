@@ -47,7 +47,7 @@ def people_of(file: Path | None, payload: str = PAYLOADS[0]) -> dict[str, Userin
 
 def _read(file: Path) -> Sequence[Table]:
     try:
-        return _tables(tomllib.loads(file.read_text()), "people")
+        return _tables(tomllib.loads(file.read_text("utf-8-sig")), "people")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise InvalidRequest(where=str(file), why=str(fault)) from fault
 
