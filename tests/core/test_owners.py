@@ -166,6 +166,8 @@ async def test_who_has_a_session_on_a_card_goes_on_with_it_and_sees_no_other(wor
     assert workstation.seen_by(OTHER) == [HERE]
     assert workstation.seen_by(NAMED) == ["-"]
     assert workstation.of(OTHER).choose(workstation.card.id) is workstation.card
+    assert workstation.of(OTHER).readable(workstation.card.id) is workstation.card
+    assert workstation.of(DOCTOR).choose(workstation.found("Another").id) is workstation.found("Another")
     for identifier in (None, workstation.found("Another").id):
         with pytest.raises(ReaderNotYours):
             workstation.of(OTHER).choose(identifier)
@@ -181,6 +183,8 @@ async def test_a_lent_reader_is_its_users_alone(workstation: Workstation) -> Non
     for identifier in (lent.id, "no card"):
         with pytest.raises(CardUnknown):
             workstation.of(DOCTOR).card(identifier)
+        with pytest.raises(CardUnknown):
+            workstation.of(DOCTOR).readable(identifier)
         with pytest.raises(ReaderNotYours):
             workstation.of(OTHER).card(identifier)
     with pytest.raises(CardUnknown):

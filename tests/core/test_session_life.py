@@ -164,7 +164,9 @@ async def test_an_end_by_time_is_told_with_its_reason_and_wipes_the_pin(
     assert (type(told), told.params) == (SessionExpired, {"reason": reason})
     assert type(opening.why_not(token)) is SessionExpired
     assert (session.pin, bool(pin), opening.sessions.is_open(session)) == (None, False, False)
-    assert [event.data.get("reason") for event in await opening.events_of()] == [None, reason]
+    assert [(event.type, event.data) for event in await opening.events_of()][1:] == [
+        ("session.closed", {"session": "session", "reason": reason})
+    ]
     assert opening.taken() == [("opened", "session"), ("closed", "session", reason)]
 
 
@@ -348,8 +350,8 @@ async def test_a_pin_that_was_typed_before_the_screen_was_locked_is_told_from_on
 
 
 async def test_who_is_back_goes_on_without_a_card_and_asks_for_the_pin_with_one(opening: Opening) -> None:
-    there, elsewhere = opening.opened("a")[0], opening.opened("b", program("other"))[0]
     on_card = opening.opened("c", card=opening.card("card"))[0]
+    there, elsewhere = opening.opened("a")[0], opening.opened("b", program("other"))[0]
     untouched = opening.opened("d")[0]
     for session in (on_card, there, elsewhere):
         opening.sessions.lock(session)
@@ -373,6 +375,7 @@ async def test_a_session_that_waits_is_told_with_what_to_compare_and_answers_onl
     assert type(opening.why_not(token)) is SessionPending
     assert opening.sessions.authenticate(token, "lps", 1000, pending=True) is session
     assert opening.sessions.expires_at(session) == until
+    until += timedelta(minutes=1)
     opening.sessions.wait_anew(session, Pending(until, authorization_url="https://psc", start_url="http://127.0.0.1"))
     [event] = await opening.events_of()
     assert event.data == {
@@ -381,6 +384,7 @@ async def test_a_session_that_waits_is_told_with_what_to_compare_and_answers_onl
         "authorization_url": "https://psc",
         "start_url": "http://127.0.0.1",
     }
+    assert opening.sessions.expires_at(session) == until
 
 
 async def test_who_asks_for_a_session_that_waits_shows_that_somebody_still_waits(opening: Opening) -> None:

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.mutants.table import MODULES
+from tests.mutants.table import DECIDING, MODULES
 from tests.repository.rules import ROOT
 
 BUILD = ROOT / "build" / "mutants"
@@ -77,11 +77,21 @@ def prepare(modules: Iterable[str], tests: Iterable[str]) -> None:
     (BUILD / "setup.cfg").write_text(settings)
 
 
+def names(module: str) -> list[str]:
+    """Return patterns of the mutants of a module that are tried."""
+    dotted = module.removesuffix(".py").replace("/", ".")
+    deciding = [
+        f"{dotted}.*ǁ{how}{function}__mutmut_*" for function in DECIDING.get(module, ()) for how in ("", "plain_")
+    ]
+    return deciding or [f"{dotted}.*"]
+
+
 def outcomes(module: str) -> dict[str, str]:
-    """Return how each mutant of a module ended, by its name."""
+    """Return how each mutant of a module that was tried ended, by its name."""
     told = json.loads((BUILD / "mutants" / f"{module}.meta").read_text())
     codes: dict[str, int | None] = told["exit_code_by_key"]
-    return {name: "timeout" if code in TIMEOUTS else STATUS.get(code or 0, "killed") for name, code in codes.items()}
+    tried = {name: code for name, code in codes.items() if code is not None}
+    return {name: "timeout" if code in TIMEOUTS else STATUS.get(code, "killed") for name, code in tried.items()}
 
 
 def main() -> int:
@@ -93,7 +103,8 @@ def main() -> int:
     command = [str(Path(sys.executable).with_name("mutmut"))]
     cores = str(len(os.sched_getaffinity(0)))
     with (BUILD / "log").open("w") as log:  # a line for each turn of a wheel
-        run = [*command, "run", "--max-children", cores]
+        chosen = [name for module in modules for name in names(module)]
+        run = [*command, "run", "--max-children", cores, *chosen]
         ended = subprocess.run(run, cwd=BUILD, stdout=log, stderr=log, check=False)
     if ended.returncode:
         print((BUILD / "log").read_text()[-4000:])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 MODULES: dict[str, tuple[str, ...]] = {
     "cardd/core/attempts.py": ("tests/core/test_attempts.py",),
+    "cardd/core/card_access.py": ("tests/core/test_card_pins.py", "tests/core/test_card_access.py"),
+    "cardd/core/card_transaction.py": ("tests/core/test_card_pins.py", "tests/core/test_card_access.py"),
     "cardd/core/clients.py": ("tests/core/test_clients.py",),
     "cardd/core/consents.py": ("tests/core/test_consents.py",),
+    "cardd/core/inserted_card.py": ("tests/core/test_inserted_card.py",),
     "cardd/core/origins.py": ("tests/core/test_origins.py",),
     "cardd/core/owners.py": ("tests/core/test_owners.py",),
     "cardd/core/page_consents.py": ("tests/core/test_origins.py",),
@@ -33,4 +36,16 @@ MODULES: dict[str, tuple[str, ...]] = {
     "cardd/formats/trust.py": ("tests/formats/test_trust.py",),
     "cardd/formats/xades_read.py": ("tests/formats/test_xml_crafted.py",),
     "cardd/formats/xmldsig.py": ("tests/formats/test_xml_crafted.py",),
+}
+
+# the functions of a large module that decide, where the others are not tried: each mutant takes a card
+DECIDING: dict[str, tuple[str, ...]] = {
+    "cardd/core/card_access.py": (
+        *("use", "pin_state", "ensure_presentable", "change_pin", "unblock_pin"),
+        *("logout", "lost", "close", "_use", "_one_turn", "_give_back"),
+    ),
+    "cardd/core/card_transaction.py": (
+        *("is_wanted", "_operate", "_enter", "_doubt", "forget"),
+        *("_verified", "_ensure_tries", "_verify", "_verify_again", "release", "_leave"),
+    ),
 }
