@@ -14,7 +14,9 @@ from cardd.core.card_transaction import HolderVerification, PinForEach
 from cardd.core.pin_guard import PinGuard
 from cardd.errors import (
     CarddError,
+    CardMute,
     CardRemoved,
+    CardReset,
     LastTryRefused,
     PinBackOff,
     PinRequired,
@@ -22,6 +24,7 @@ from cardd.errors import (
     PukWrong,
     ReaderNotYours,
     SessionClosed,
+    SignatureInvalid,
 )
 from cardd.model import CallerKey, PinState
 from cardd.secret import Secret
@@ -42,7 +45,7 @@ PUK, NEW = "12345678", "2580"
 class Presenting:
     """A card that callers present PINs to; ``refused`` may present none, and ``told`` counts the cards that changed."""
 
-    def __init__(self, reader: InProcessReader, card: SimulatedCard) -> None:
+    def __init__(self, reader: InProcessReader, card: SimulatedCard, **more: float) -> None:
         self.reader, self.card, self.clock = reader, card, ManualClock()
         self.refused: set[CallerKey] = set()
         self.replaced = 0
@@ -54,6 +57,7 @@ class Presenting:
             tries_known=60.0,
             admit=self._admit,
             replaced=self._replaced,
+            **more,  # type: ignore[arg-type] # seconds
         )
 
     def _admit(self, caller: CallerKey) -> None:
@@ -235,6 +239,36 @@ async def test_a_card_that_wants_its_pin_for_each_signature_gets_it_from_then_on
     await presenting.close()
 
 
+async def test_a_held_pin_that_a_card_wants_again_does_not_wait_for_its_callers_mistakes(issued: Issued) -> None:
+    card = SimulatedCard(issued, pin=PIN.encode(), behaviour=Behaviour(one_signature_a_pin=True))
+    presenting = Presenting(InProcessReader("Lecteur de test", card, opener()), card)
+    await presenting.use(presenting.login())
+    await presenting.fails(presenting.login("0000", session="b"))
+    await presenting.fails(presenting.login("0000", session="b"))
+    await presenting.use(presenting.login(session="c", caller=OTHER, spend_last_try=True))
+    await presenting.access.use(lambda opened: [sign(opened), sign(opened)], presenting.login(accepted=True))
+    with pytest.raises(PinBackOff):
+        presenting.access.ensure_presentable(ME)
+    await presenting.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"), [(CardMute(), 1), (CardReset(), 0), (SignatureInvalid(), 0)], ids=["mute", "reset", "invalid"]
+)
+async def test_only_a_card_that_goes_mute_is_told_to_have_been_taken_and_each_is_read_anew(
+    presenting: Presenting, error: CarddError, is_told: int
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    before = presenting.card.count
+    with pytest.raises(type(error)):
+        await presenting.access.use(fail)
+    assert presenting.replaced == is_told
+    await presenting.access.certificates()
+    assert presenting.card.count > before + 10
+
+
 @pytest.mark.parametrize(("times", "typed", "fails"), [(1, 1, PinForEach), (2, 2, None)])
 async def test_a_keypad_asks_once_more_only_where_its_person_was_told(
     issued: Issued, times: int, typed: int, fails: type[CarddError] | None
@@ -290,6 +324,36 @@ async def test_a_pin_is_unblocked_with_the_puk_and_wrong_ones_wait(presenting: P
     await presenting.access.unblock_pin(Secret.of(PUK.encode()), new, ME)
     assert presenting.card.resets == resets + 4  # none leaves the card verified
     await presenting.use(presenting.login(NEW))
+
+
+async def test_a_card_that_nobody_needs_is_let_go_and_read_anew_before_it_gets_a_pin(
+    simulated_card: SimulatedCard,
+) -> None:
+    presenting = Presenting(InProcessReader("Lecteur de test", simulated_card, opener()), simulated_card, linger=0.01)
+    before = simulated_card.count
+    await presenting.use(presenting.login())
+    at_first = simulated_card.count - before
+    await asyncio.sleep(0.05)  # a session needs it
+    before = simulated_card.count
+    await presenting.use(presenting.login(accepted=True))
+    assert simulated_card.count == before
+    await presenting.access.logout("a")
+    await asyncio.sleep(0.1)
+    await presenting.use(presenting.login(accepted=True))
+    assert simulated_card.count - before >= at_first - 1  # but for the question of its tries
+    await presenting.close()
+
+
+async def test_a_card_that_was_swapped_unseen_while_a_login_was_held_is_known_no_more(
+    presenting: Presenting, issued: Issued
+) -> None:
+    await presenting.use(presenting.login())
+    presenting.reader.remove()
+    presenting.reader.insert(SimulatedCard(issued, pin=PIN.encode()))
+    await asyncio.sleep(0.12)  # nobody swaps a card faster
+    assert presenting.access.known
+    await presenting.access.logout("a")
+    assert presenting.access.known is None
 
 
 async def test_a_card_that_is_given_back_is_de_authenticated_and_gone_for_whoever_asks_more(
