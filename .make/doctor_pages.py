@@ -33,9 +33,9 @@ The person types `cardctl doctor` and reads the first line aloud: what is most l
 brackets. Look the code up here; the remedy is what the second line says. Checks stand in the order of causes: what
 comes first explains what comes after. `cardctl doctor NAME` looks at one thing again, with more time; `cardctl doctor
 --fix` runs the commands that are named here, after a question. A code that is not on this page is one of
-[errors.md](errors.md). `{name}` stands for a value that doctor fills in, as
-one word for a shell. How often the first line is right was tried:
-[ADR 0047](adr/0047-doctor-names-the-cause.md).
+[errors.md](errors.md). `{name}` stands for a value that doctor fills in, in
+a command as one word for a shell. Where nobody may use sudo: `su -`, then the command without that word. How often
+the first line is right was tried: [ADR 0047](adr/0047-doctor-names-the-cause.md).
 """,
     "fr": """# La panne, d'après le code que dit doctor
 
@@ -46,7 +46,7 @@ son code entre crochets. Cherchez ce code ici ; le remède est ce que dit la deu
 l'ordre des causes : le premier explique ceux qui suivent. `cardctl doctor NOM` examine de nouveau un seul point, avec
 plus de temps ; `cardctl doctor --fix` lance les commandes nommées ici, après une question. Un code qui n'est pas sur
 cette page est dans [errors.md](../errors.md). `{nom}` tient lieu d'une valeur que doctor remplit,
-en un seul mot pour le shell.
+dans une commande en un seul mot pour le shell. Là où nul ne peut utiliser sudo : `su -`, puis la commande sans ce mot.
 Aider au téléphone : [assistance.md](assistance.md).
 """,
 }

@@ -120,7 +120,10 @@ class KeyringFound(Value):
 
 
 def keyring_of() -> KeyringFound:
-    """Return the keyring that would be used; it is asked for no secret, and its user for nothing."""
+    """Return the keyring that would be used; it is asked for no secret, and its user for nothing.
+
+    Raises OSError where the session's bus leaves it without an answer.
+    """
     ring, trusted = _rings()
     if not trusted:
         return KeyringFound(str(ring.name), type(ring).__module__ not in NONE, encrypts=False, is_locked=False)
@@ -131,7 +134,10 @@ def keyring_of() -> KeyringFound:
 def _is_locked() -> bool:
     import secretstorage  # noqa: PLC0415 - of the keyring's library, where that is used
 
-    connection = secretstorage.dbus_init()
+    try:
+        connection = secretstorage.dbus_init()
+    except secretstorage.SecretServiceNotAvailableException as error:
+        raise ConnectionError(type(error).__name__) from error
     try:
         return bool(secretstorage.Collection(connection).is_locked())
     except secretstorage.ItemNotFoundException:  # its first use asks the person for a password of it

@@ -230,6 +230,21 @@ def test_a_fix_that_fails_is_told_with_its_reason(
     assert fix["why"] == "Unit cardd.socket not found."
 
 
+def test_a_session_bus_that_lets_in_and_then_hangs_is_told_in_place_of_the_keyring(
+    stranger: User, tmp_path: Path
+) -> None:
+    def let_in(connection: socket.socket) -> None:
+        while said := connection.recv(4096):
+            if b"AUTH" in said:
+                connection.sendall(b"OK 00\r\n")  # and nothing to what comes after BEGIN
+
+    bus = {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/bus"}
+    command = stranger.command("doctor", "keyring", "--json", "--socket", str(tmp_path / "none.sock"))
+    with listening(tmp_path / "bus", let_in):
+        done = subprocess.run(command, env={**stranger.environment, **bus}, capture_output=True, text=True, check=False)
+    assert "keyring.bus_silent" in done.stdout, done.stdout + done.stderr
+
+
 def test_what_doctor_starts_takes_no_module_from_the_folder_that_it_is_called_in(
     stranger: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import keyring
 import pytest
-from keyring.backends import SecretService, fail
+from keyring.backends import fail
 
 from cardd.cli.doctor import CHECKS
 from cardd.cli.doctor.examining import cause, examine
@@ -27,7 +27,7 @@ from cardd_simulators.cards.interface import PoweredCard
 from tests.api.test_ecps_check import started
 from tests.api.workbench import Workbench
 from tests.cli.breakages.machine import DENIED
-from tests.cli.breakages.making import agent, as_installed, listening, orphan, small_disk, with_files
+from tests.cli.breakages.making import agent, as_installed, orphan, small_disk, with_files
 from tests.cli.breakages.network import OUTSIDE
 from tests.cli.breakages.readers import plug_in
 from tests.cli.doctor import code, configured, result
@@ -95,13 +95,14 @@ async def test_what_pcsc_answers_is_told_apart(
     assert await code("pcscd", surroundings) == expected
 
 
-async def test_where_logins_are_by_ecps_alone_nobody_misses_pcscd(tmp_path: Path) -> None:
+async def test_where_logins_are_by_ecps_or_the_organisation_alone_nobody_misses_pcscd(tmp_path: Path) -> None:
     use_socket(tmp_path / "none")
     text = f'[listen]\nsocket = "{tmp_path}/none.sock"\n'
     ecps = text + '[psc]\nproxy = "https://lps.example"\nclient_id = "x"\n'
     installed = with_files(tmp_path, "usr/sbin/pcscd")
     for said, root, expected in (
         (ecps, tmp_path / "elsewhere", "skipped.no_pcscd_needed"),
+        (text + '[csa]\nauthentication = "/none.p12"\n', tmp_path / "elsewhere", "skipped.no_pcscd_needed"),
         (ecps, installed, "pcscd.absent"),
         (text, tmp_path / "elsewhere", "pcscd.absent"),
     ):
@@ -302,24 +303,6 @@ async def test_a_session_bus_that_does_not_answer_is_told_in_place_of_the_keyrin
         hung.bind(str(tmp_path / "bus"))
         if is_taken:
             hung.listen()
-        try:
-            assert await code("keyring", practice.surroundings(tmp_path)) == "keyring.bus_silent"
-        finally:
-            keyring.set_keyring(before)
-
-
-async def test_a_session_bus_that_lets_in_and_then_hangs_is_told_too(
-    practice: Practice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def let_in(connection: socket.socket) -> None:
-        while said := connection.recv(4096):
-            answer = {b"\0AUTH": b"OK 00\r\n", b"NEGOT": b"AGREE_UNIX_FD\r\n"}.get(said[:5], b"")
-            connection.sendall(answer)  # and nothing to what comes after BEGIN
-
-    before = keyring.get_keyring()
-    keyring.set_keyring(SecretService.Keyring())  # type: ignore[no-untyped-call]
-    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
-    with listening(tmp_path / "bus", let_in):
         try:
             assert await code("keyring", practice.surroundings(tmp_path)) == "keyring.bus_silent"
         finally:

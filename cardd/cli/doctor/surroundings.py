@@ -210,9 +210,11 @@ class Surroundings(Record, dict=True):
         """Return whether somebody misses pcscd, which does not answer.
 
         Nobody does where the daemon has readers without it (modules, key files, simulated ones), or where logins are by
-        e-CPS and pcscd was not installed.
+        e-CPS or the organisation's certificate and pcscd was not installed.
         """
-        if self.config.psc.is_configured and not any((self.root / file).exists() for file in PCSCD):
+        csa = self.config.csa
+        has_others = self.config.psc.is_configured or csa.authentication or csa.signature
+        if has_others and not any((self.root / file).exists() for file in PCSCD):
             return False
         return not self._other_readers.get(ANSWER_LIMIT)
 
