@@ -123,8 +123,9 @@ class Call(Record):
     bearer: str | None = None
 
     def __post_init__(self) -> None:
-        """Take the credential of the Authorization header; None when there is none of this kind."""
-        scheme, _, value = self.http.headers.get("Authorization", "").partition(" ")
+        """Take the credential of the Authorization header; None when there is none of this kind, or several."""
+        given = self.http.headers.getall("Authorization", ())
+        scheme, _, value = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         self.bearer = value if scheme.lower() == "bearer" and value else None
 
     def forget_bearer(self) -> None:

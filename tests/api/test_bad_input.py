@@ -199,6 +199,14 @@ async def test_a_credential_of_any_bytes_is_nobodys(
     assert not caplog.records
 
 
+async def test_of_two_credentials_neither_counts(api: Workbench) -> None:
+    secret = await api.pair()
+    for given in ((secret, "another"), ("another", secret), (secret, secret)):
+        several = [f"Authorization: Bearer {each}" for each in given]
+        answer = await api.raw(request("/v1/readers", f"Host: localhost:{api.port}", *several))
+        assert status_of(answer) == 401
+
+
 async def test_one_caller_has_only_so_many_requests_under_way(small: Workbench) -> None:
     secret = await small.pair()
     small.person.attentive.clear()
