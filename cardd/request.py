@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from enum import StrEnum
 from threading import Lock
@@ -146,22 +144,36 @@ def working_on(request: Request | None) -> Within[Request | None]:
     return Within(_current, request)
 
 
-@contextmanager
-def step(kind: str, where: Where, **about: JsonValue) -> Iterator[Step]:
-    """Measure what is done inside, and tell the request's watcher of it; ``about`` may grow meanwhile."""
-    made, request = Step(kind, where, about), current()
-    if request is None:
-        yield made
-        return
-    began = time.perf_counter()
-    request.count(where, 1)
-    try:
-        yield made
-    except Exception as error:
-        made.about.setdefault("error", str(getattr(error, "code", None) or getattr(error, "why", type(error).__name__)))
-        raise
-    finally:
-        request.count(where, -1)
-        made.seconds = time.perf_counter() - began
+class Measured:
+    """A step while it is taken, and the request that it is a part of; None where nobody's is."""
+
+    __slots__ = ("_began", "_request", "_step")
+
+    def __init__(self, step: Step, request: Request | None) -> None:
+        self._step, self._request = step, request
+        self._began = 0.0
+
+    def __enter__(self) -> Step:
+        """Begin to measure."""
+        if self._request is not None:
+            self._began = time.perf_counter()
+            self._request.count(self._step.where, 1)
+        return self._step
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Tell the request's watcher of the step, and of what it failed by."""
+        made, request = self._step, self._request
+        if request is None:
+            return
+        if isinstance(error, Exception):
+            why = getattr(error, "code", None) or getattr(error, "why", type(error).__name__)
+            made.about.setdefault("error", str(why))
+        request.count(made.where, -1)
+        made.seconds = time.perf_counter() - self._began
         if request.watcher is not None:
             request.watcher.stepped(request, made)
+
+
+def step(kind: str, where: Where, **about: JsonValue) -> Measured:
+    """Measure what is done inside, and tell the request's watcher of it; ``about`` may grow meanwhile."""
+    return Measured(Step(kind, where, about), current())

@@ -306,10 +306,15 @@ class Bodies:
 
         Raises BodyTooLarge, RequestTimeout, InvalidRequest.
         """
+        if http.content.is_eof():  # all of it has come, with the head mostly
+            whole = await next_piece(http, None)
+            if len(whole) > limit:
+                raise BodyTooLarge(limit=limit)
+            return whole
         invite(http)
         body = bytearray()
         try:
-            async with asyncio.timeout(None if http.content.is_eof() else self._limits.read_timeout):
+            async with asyncio.timeout(self._limits.read_timeout):
                 while piece := await next_piece(http, None):
                     body += piece
                     if len(body) > limit:
@@ -366,6 +371,8 @@ async def next_piece(http: web.BaseRequest, patience: float | None) -> bytes:
     if http.transport is None and not http.content.is_eof():
         raise RequestTimeout
     try:
+        if http.content.is_eof():
+            return await http.content.readany()  # what is there, which is not waited for
         async with asyncio.timeout(patience):
             return await http.content.readany()
     except OSError:  # late (TimeoutError is one), or the connection was lost
