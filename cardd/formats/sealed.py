@@ -44,7 +44,40 @@ class Cover(Struct, frozen=True):
     layout: Layout
 
 
-class SealedFile(io.RawIOBase):
+class Positioned(io.RawIOBase):
+    """A file that is read and written anywhere, at a position that no other object has; ``extent`` is its size."""
+
+    _position = 0
+
+    def extent(self) -> int:
+        """Return how many bytes it has."""
+        raise NotImplementedError
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def writable(self) -> bool:
+        """Yes, where what is behind it is."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move the position, and tell it (``io.RawIOBase``). Raises ValueError for one before the beginning."""
+        if whence == os.SEEK_CUR:
+            offset += self._position
+        elif whence == os.SEEK_END:
+            offset += self.extent()
+        if offset < 0:
+            raise ValueError(offset)
+        self._position = offset
+        return offset
+
+
+class SealedFile(Positioned):
     """The content of one file, read and written anywhere; used by one thread at a time."""
 
     def __init__(self, handle: int | None = None, cover: Cover | None = None) -> None:
@@ -53,7 +86,6 @@ class SealedFile(io.RawIOBase):
         self._key = bytearray(cover.key if cover else os.urandom(KEY_SIZE))
         found = cover.layout if cover else Layout()
         self._layout = Layout(list(found.places), found.size, found.free)
-        self._position = 0
         self._plain = bytearray()  # the chunk in memory
         self._number = -1
         self._is_new = False  # whether it is not on the disk as it is in memory
@@ -83,25 +115,9 @@ class SealedFile(io.RawIOBase):
 
     # --- io.RawIOBase ---
 
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def writable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move the position, and tell it. Raises ValueError for one before the beginning."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._layout.size}[whence]
-        if base + offset < 0:
-            raise ValueError(offset)
-        self._position = base + offset
-        return self._position
+    def extent(self) -> int:
+        """Return how long the content is."""
+        return self._layout.size
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read what is left of the chunk at the position. Raises OSError for a file that was tampered with."""

@@ -36,7 +36,7 @@ from cardd.formats.pdf.wire import (
     receive_request,
     send_answer,
 )
-from cardd.formats.sealed import SealedFile
+from cardd.formats.sealed import Positioned, SealedFile
 from cardd.frames import Broken
 from cardd.model import Confinement
 from cardd.sandbox import OF_PYTHON, Sandbox, enter, python_files
@@ -139,7 +139,7 @@ def _fall_silent() -> None:
     os.close(nowhere)
 
 
-class SharedFile(io.RawIOBase):
+class SharedFile(Positioned):
     """The file behind a descriptor, which it closes at its end, read and written at positions of its own.
 
     The one that the descriptor shares with the daemon stays where it is.
@@ -147,19 +147,10 @@ class SharedFile(io.RawIOBase):
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._position = 0
 
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def writable(self) -> bool:
-        """Yes, where the descriptor is."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
+    def extent(self) -> int:
+        """Return how long the file is by now."""
+        return os.fstat(self._descriptor).st_size
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read into the buffer, and tell how many bytes (``io.RawIOBase``)."""
@@ -172,14 +163,6 @@ class SharedFile(io.RawIOBase):
         count = os.pwrite(self._descriptor, content, self._position)
         self._position += count
         return count
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move the position, and tell it (``io.RawIOBase``). Raises ValueError for one before the beginning."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: os.fstat(self._descriptor).st_size}[whence]
-        if base + offset < 0:
-            raise ValueError(offset)
-        self._position = base + offset
-        return self._position
 
     def close(self) -> None:
         """Close the descriptor."""
