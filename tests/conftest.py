@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    from tests.rig.logind import Bus
     from tests.rig.oidc.provider import PscRig
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would every program that they start.
@@ -61,6 +62,17 @@ def running_psc() -> Iterator[PscRig]:
     asyncio.run(rig.start())
     yield rig
     asyncio.run(rig.stop())
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[Bus]:
+    """A D-Bus of the test's own."""
+    from tests.rig.logind import Bus  # with the first test that wants it
+
+    bus = Bus(tmp_path)
+    bus.start()
+    yield bus
+    bus.stop()
 
 
 @pytest.fixture

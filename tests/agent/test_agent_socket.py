@@ -10,7 +10,7 @@ import resource
 import socket
 import threading
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -40,14 +40,6 @@ sys.stdin.read()
 @pytest.fixture
 def pinentry(tmp_path: Path) -> ScriptedPinentry:
     return ScriptedPinentry(tmp_path, pin="7319", reads=0)
-
-
-@pytest.fixture
-async def desk(tmp_path: Path, pinentry: ScriptedPinentry) -> AsyncIterator[Desk]:
-    desk = Desk(tmp_path)
-    desk.start()
-    yield desk
-    await desk.stop()
 
 
 class Visitor:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,14 +77,6 @@ def is_shown(desk: Desk, environment: dict[str, str]) -> bool:
     desk.agents.tell(US, "card_in", {"card": "CPS3", "reader": "Lecteur A"})
     count = ["dunstctl", "count", "displayed"]
     return subprocess.run(count, env=environment, capture_output=True, check=False).stdout.strip() == b"1"
-
-
-@pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    desk = Desk(tmp_path)
-    desk.start()
-    yield desk
-    await desk.stop()
 
 
 async def test_dialogs_open_on_an_x_server_and_a_real_server_of_notifications_shows_ours(

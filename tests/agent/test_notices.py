@@ -37,14 +37,6 @@ LINK = "http://cardd-0.localhost:17463/#SIMULATION"
 HOSTILE = '<img src="http://site.example/x"> & LPS'
 
 
-@pytest.fixture
-def bus(tmp_path: Path) -> Iterator[Bus]:
-    bus = Bus(tmp_path)
-    bus.start()
-    yield bus
-    bus.stop()
-
-
 class Links:
     """The status page's address, and how often it was asked for."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from time import monotonic
 
@@ -18,14 +17,6 @@ from tests.agent.questions import US
 from tests.rig.agent import agent_process, children
 from tests.rig.pinentry import NO_PIN, ScriptedPinentry
 from tests.rig.waiting import eventually
-
-
-@pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    desk = Desk(tmp_path)
-    desk.start()
-    yield desk
-    await desk.stop()
 
 
 @pytest.fixture

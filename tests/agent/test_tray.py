@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -42,14 +42,6 @@ LIBDBUSMENU = Path(__file__).parents[1] / "rig/judges/menu.py"
 HAS_LIBDBUSMENU = "import gi; gi.require_version('Dbusmenu', '0.4')"
 
 ACTS = ["", "Verrouiller", "Se déconnecter", "Changer le code porteur…", "", "Page d'état"]
-
-
-@pytest.fixture
-def bus(tmp_path: Path) -> Iterator[Bus]:
-    bus = Bus(tmp_path)
-    bus.start()
-    yield bus
-    bus.stop()
 
 
 @asynccontextmanager

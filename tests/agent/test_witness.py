@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,14 +27,6 @@ PYTHON = Path(sys.executable).resolve()
 CURL = """
 os.execv("/usr/bin/curl", ["curl", "--silent", "http://127.0.0.1:" + sys.argv[1]])
 """
-
-
-@pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    desk = Desk(tmp_path)
-    desk.start()
-    yield desk
-    await desk.stop()
 
 
 @contextmanager

@@ -71,7 +71,7 @@ const told = (element, property, value) => new Promise(done => {
   element.onerror = () => done("error");
   element[property] = value;
   document.body.append(element);
-  setTimeout(() => done("silence"), 1500);
+  setTimeout(() => done("silence"), 6000);
 });
 const fetched = options => fetch(base + "/v1/status", options).then(() => "ok", () => "error");
 const make = name => document.createElement(name);

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.p11.programs import CERTIFICATE, KEY, MODULES, Desk, desk, needs, registered
-from tests.rig.nginx import Nginx, Pair, authority, issued
-from tests.rig.simulator import simulated_card, store
+from tests.rig.nginx import Nginx, Pair
+from tests.rig.simulator import simulated_card
 
 INSIDE = "/run/cardd/p11"  # where the sandbox sees the socket
 # what Flatpak tells bubblewrap: mounts, processes and names of its own, the network shared
@@ -36,16 +36,6 @@ def boxed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         pytest.skip("this machine lets nobody make namespaces")
     with desk(tmp_path_factory.mktemp("boxed"), simulated_card()) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Nginx, Pair]]:
-    """nginx that wants a certificate of a card, and the authority of its own."""
-    here = tmp_path_factory.mktemp("server")
-    own = authority(here)
-    pair = issued(here, own, "server", names="DNS:localhost,IP:127.0.0.1")
-    with Nginx(here / "nginx", store().chain, pair).running() as nginx:
-        yield nginx, own
 
 
 def of_card(address: str) -> str:

@@ -26,9 +26,9 @@ from tests.p11.programs import (
     session_of,
 )
 from tests.rig.lps import Json
-from tests.rig.nginx import Nginx, Pair, authority, issued
+from tests.rig.nginx import Nginx, Pair
 from tests.rig.ports import free_port
-from tests.rig.simulator import simulated_card, simulated_cps4, store
+from tests.rig.simulator import simulated_card, simulated_cps4
 from tests.rig.waiting import eventually_here
 
 # OpenSSL prefers RSA-PSS, which a CPS3's authentication key cannot do
@@ -62,16 +62,6 @@ if not child:
 os.waitpid(child, 0)
 print(slots(), is_open(), call(1, None), flush=True)
 """
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Nginx, Pair]]:
-    """nginx that wants a certificate of a card, and the authority of its own."""
-    here = tmp_path_factory.mktemp("server")
-    own = authority(here)
-    pair = issued(here, own, "server", names="DNS:localhost,IP:127.0.0.1")
-    with Nginx(here / "nginx", store().chain, pair).running() as nginx:
-        yield nginx, own
 
 
 @pytest.fixture(scope="module")

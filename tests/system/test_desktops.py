@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import pwd
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -20,14 +20,6 @@ from tests.rig.waiting import eventually
 pytestmark = pytest.mark.skipif(not shutil.which("dbus-daemon"), reason="dbus is not installed")
 
 DOCTOR, OTHER = 1000, 1001
-
-
-@pytest.fixture
-def bus(tmp_path: Path) -> Iterator[Bus]:
-    bus = Bus(tmp_path)
-    bus.start()
-    yield bus
-    bus.stop()
 
 
 @pytest.fixture

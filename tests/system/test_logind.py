@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -20,14 +20,6 @@ pytestmark = pytest.mark.skipif(not shutil.which("dbus-daemon"), reason="dbus is
 LOCKED_1000 = (DesktopEvent.LOCK, 1000)
 UNLOCKED_1000 = (DesktopEvent.UNLOCK, 1000)
 SUSPEND = (DesktopEvent.SUSPEND, None)
-
-
-@pytest.fixture
-def bus(tmp_path: Path) -> Iterator[Bus]:
-    bus = Bus(tmp_path)
-    bus.start()
-    yield bus
-    bus.stop()
 
 
 class Watched:
