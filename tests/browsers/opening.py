@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cardd.cli.policies import Policies
+from cardd.system.audit_file import AuditReader
+from tests.integration.workstation import Workstation
 from tests.rig.browsers import Browser, Name, Portal, Tab, running
 
 NONCE = "A" * 44
@@ -89,3 +91,14 @@ def is_running(program: Path) -> bool:
 def find(tab: Tab, *bases: str) -> dict[str, str]:
     found: dict[str, str] = tab.run(FIND, json.dumps(bases))
     return found
+
+
+def base(workstation: Workstation) -> str:
+    return workstation.daemon.url
+
+
+def rows(workstation: Workstation) -> list[str]:
+    return [
+        f"{row.entry.action} {row.entry.code or row.entry.outcome}"
+        for row in AuditReader(workstation.daemon.state / "audit").tail(50)
+    ]
