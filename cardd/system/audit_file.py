@@ -30,6 +30,7 @@ from cardd.system.private import audit_fault
 FILE = "audit.db"
 COPY = "audit.db.before"  # the log as it was, while it is brought to a newer format
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+NO_TEXT = "Could not decode to UTF-8"  # how sqlite3 tells a text that is none: SQLite checks none
 COLUMNS = ("number", "time", *FIELDS, "hash")
 
 # What brings the log to format 1, 2 and so on; a step that was released is never changed. A new field of AuditEntry is
@@ -71,9 +72,11 @@ def reported() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) in DAMAGE:
+        if getattr(error, "sqlite_errorcode", None) in DAMAGE or str(error).startswith(NO_TEXT):
             raise AuditDamaged(why=str(error)) from error
         raise AuditUnavailable(why=str(error)) from error
+    except UnicodeDecodeError as error:  # the same, in what SQLite says of it
+        raise AuditDamaged(why=str(error)) from error
     except OSError as error:
         raise audit_fault(error) from error
 
@@ -94,13 +97,14 @@ def record_of(row: AuditRow) -> Record:
 def row_of(record: Record) -> AuditRow:
     """The row that a record holds. Raises AuditBroken when its values could not have been written by cardd."""
     number, time, *values, digest = record
+    place = number if isinstance(number, int) else 0  # another table of that name may have any
     named: dict[str, Any] = dict(zip(FIELDS, values, strict=True))
     try:
         named["outcome"] = Outcome(named["outcome"])
         at = datetime.strptime(str(time), TIME_FORMAT).replace(tzinfo=UTC)
-        row = AuditRow(int(str(number)), at, AuditEntry(**named), str(digest))
+        row = AuditRow(place, at, AuditEntry(**named), str(digest))
     except ValueError:
-        raise AuditBroken(row=int(str(number)), why="changed") from None
+        raise AuditBroken(row=place, why="changed") from None
     if record_of(row) != record:
         raise AuditBroken(row=row.number, why="changed")
     return row

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -431,6 +432,25 @@ async def test_who_asks_before_a_dialog_is_told_of_a_full_disk_until_there_is_ro
 
 def overwrite_with_text(directory: Path) -> None:
     (directory / "audit.db").write_bytes(b"this was a database\n" * 500)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(b"caller_name", b"caller_nam\xb2"), (b"CREATE TABLE audit ", b"CREATE TABL\xb2 audit ")]
+)
+async def test_a_file_whose_own_description_is_no_text_is_damaged(directory: Path, before: bytes, after: bytes) -> None:
+    await write(directory, 1)
+    file = directory / "audit.db"
+    file.write_bytes(file.read_bytes().replace(before, after))
+    with pytest.raises(AuditDamaged):
+        AuditReader(directory).verify()
+
+
+def test_a_table_of_the_log_s_name_that_is_none_is_told_as_changed(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    with closing(sqlite3.connect(directory / "audit.db")) as other:
+        other.executescript("CREATE TABLE audit (hash); INSERT INTO audit VALUES ('a'); PRAGMA user_version = 4;")
+    with pytest.raises(AuditBroken):
+        AuditReader(directory).tail(1)
 
 
 def replace_by_a_directory(directory: Path) -> None:
