@@ -272,7 +272,10 @@ PARSERS: dict[str, Parser] = {
     "p11_calls": Parser(_calls, _WIRE, (Malformed,), longest=16_384),
     "p11_program": Parser(
         on_loop(_p11_program),
-        ("cardd.p11.connection", "cardd.p11.wire", "cardd.p11.module", "cardd.p11.objects", "cardd.p11.mechanisms"),
+        tuple(
+            f"cardd.p11.{name}"
+            for name in ("connection", "wire", "module", "objects", "mechanisms", "calls", "turns", "tokens", "uses")
+        ),
         longest=16_384,
     ),
     "p11_handshake": Parser(_handshake, ("cardd.p11.handshake",), words=TLS_WORDS),

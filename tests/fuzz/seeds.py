@@ -180,6 +180,15 @@ def _requests() -> Iterator[tuple[str, bytes]]:
     upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
     yield "events", b"GET /v1/events HTTP/1.1\r\n" + host + upgrade + b"Sec-WebSocket-Version: 13\r\n\r\n"
     page = b"Origin: https://webps.example\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\n"
+    fetch = b"Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
+    yield "status page", b"GET / HTTP/1.1\r\n" + host + fetch + b"Accept-Language: fr, en;q=0.5\r\n\r\n"
+    link = b'{"link": "c2ltdWxhdGlvbg"}'
+    own = b"Origin: http://localhost\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n"
+    length = f"Content-Length: {len(link)}\r\n\r\n".encode()
+    yield "link", b"POST /v1/status-page/sessions HTTP/1.1\r\n" + host + own + json_type + length + link
+    upload = b"Content-Type: application/octet-stream\r\nContent-Length: 2\r\n\r\nok"
+    yield "document", b"POST /v1/sessions/a/documents HTTP/1.1\r\n" + host + b"Authorization: Bearer a.b\r\n" + upload
+    yield "relay", b"GET /v1/sessions/a/upstreams/dmp/lps/x%2Fy?q=1 HTTP/1.1\r\n" + host + b"\r\n"
     yield "page", b"OPTIONS /v1/clients HTTP/1.1\r\nHost: 127.0.0.1:17463\r\n" + page + b"\r\n"
 
 
