@@ -252,15 +252,14 @@ async def test_what_came_of_an_act_takes_the_place_of_what_came_of_the_one_befor
 
 
 async def test_presses_that_come_together_open_one_page(bus: Bus) -> None:
-    shower = DesktopNotifications(bus.address, lambda _: False, together=0.2)
     async with Notifications(bus.address, has_portal=True) as desktop:
-        for _ in range(5):
-            await shower.open(LINK)
-        assert desktop.opened == [LINK]
-        await asyncio.sleep(0.2)
-        await shower.open(LINK)
-        assert desktop.opened == [LINK, LINK]
-    shower.leave()
+        for together, pages in ((600.0, 1), (0.0, 5)):
+            shower = DesktopNotifications(bus.address, lambda _: False, together=together)
+            for _ in range(5):
+                await shower.open(LINK)
+            assert desktop.opened == [LINK] * pages
+            desktop.opened.clear()
+            shower.leave()
 
 
 async def test_who_opens_the_page_from_a_menu_while_cardd_is_down_is_told_so(tmp_path: Path, bus: Bus) -> None:
