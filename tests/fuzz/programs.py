@@ -281,7 +281,7 @@ PARSERS: dict[str, Parser] = {
     "p11_handshake": Parser(_handshake, ("cardd.p11.handshake",), words=TLS_WORDS),
     "http": Parser(
         on_loop(_http),
-        ("cardd.api.server", "cardd.api.dispatch", "cardd.api.access", "cardd.api.router", "cardd.api.call"),
+        ("cardd.api.connections", "cardd.api.dispatch", "cardd.api.access", "cardd.api.router", "cardd.api.call"),
         longest=16_384,
         words=HTTP_WORDS,
     ),
