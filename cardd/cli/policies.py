@@ -4,112 +4,32 @@ Chromium and its kin read every file of a folder, and where two have a policy th
 into that file, or into one of our own. Firefox reads one file. Chromium's policy opens loopback alone, and no other
 machine of the network. What a file held is kept beside cardd's configuration, so that it is put back to the byte; one
 that somebody else changed meanwhile loses our sites and nothing else.
-
-Sources: Chrome's ``LoopbackNetworkAllowedForUrls``, Firefox's ``LocalNetworkAccess``; where packages look for policies:
-docs/webps.md.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 from cardd.cli.kept_files import alone, as_text, content, digest, from_text, modified, restore, write
-from cardd.errors import InvalidRequest, PolicyUnreadable
+from cardd.cli.policy_documents import (
+    BROWSERS,
+    OWN_FILE,
+    PLACES,
+    Json,
+    Place,
+    devices_in,
+    host_and_port,
+    list_in,
+    with_devices,
+    with_list,
+)
+from cardd.errors import PolicyUnreadable
 from cardd.values import Value, asdict, field, replace
 
 RECORD = "etc/cardd/browser-policies.json"  # what was there before
-OWN_FILE = "cardd.json"
-CHROMIUM = ("LoopbackNetworkAllowedForUrls",)
-FIREFOX = ("policies", "LocalNetworkAccess", "SkipDomains")
-DEVICES = ("policies", "SecurityDevices")
-FIREFOX_FOLDERS = ("usr/lib/firefox-esr", "usr/lib/firefox", "usr/lib64/firefox", "opt/firefox")
-SITE = re.compile(r"https://([a-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?")
-
-Json = dict[str, Any]
-
-
-class Place(Value):
-    """Where one package of a browser reads its policies; ``installed`` are paths of which one is there then.
-
-    ``policies`` is a folder for Chromium's kin, and Firefox's file. Firefox reads none of ``instead`` once it is there.
-    ``within`` is a folder that only the package itself may make.
-    """
-
-    browser: str
-    package: str
-    policies: str
-    installed: tuple[str, ...]
-    instead: tuple[str, ...] = ()
-    within: str = ""
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Return the way to the list of sites inside the JSON document."""
-        return FIREFOX if self.browser == "firefox" else CHROMIUM
-
-    def entry(self, site: str) -> str:
-        """Return a site as this browser's list has it; Chromium takes one without a port for any port."""
-        host, port = _parsed(site)
-        return host if self.browser == "firefox" else f"https://{host}:{port}"
-
-
-def _flatpak(name: str, branch: str) -> str:
-    return f"var/lib/flatpak/extension/{name}/{os.uname().machine}/{branch}/policies"
-
-
-PLACES = (
-    Place("chromium", "deb", "etc/chromium/policies/managed", ("usr/lib/chromium/chromium",)),
-    Place("chromium", "snap", "etc/chromium-browser/policies/managed", ("snap/chromium",)),
-    Place(
-        "chromium",
-        "snap",
-        "var/snap/chromium/current/policies/managed",
-        ("snap/chromium",),
-        within="var/snap/chromium/current",
-    ),
-    Place(
-        "chromium",
-        "flatpak",
-        f"{_flatpak('org.chromium.Chromium.Extension.cardd', '1')}/managed",
-        ("var/lib/flatpak/app/org.chromium.Chromium",),
-    ),
-    Place("chrome", "deb", "etc/opt/chrome/policies/managed", ("opt/google/chrome/chrome",)),
-    Place(
-        "chrome",
-        "flatpak",
-        f"{_flatpak('com.google.Chrome.Extension.cardd', '1')}/managed",
-        ("var/lib/flatpak/app/com.google.Chrome",),
-    ),
-    Place("edge", "deb", "etc/opt/edge/policies/managed", ("opt/microsoft/msedge/msedge",)),
-    Place(
-        "edge",
-        "flatpak",
-        f"{_flatpak('com.microsoft.Edge.Extension.cardd', '1')}/managed",
-        ("var/lib/flatpak/app/com.microsoft.Edge",),
-    ),
-    Place(
-        "firefox",
-        "deb, snap",
-        "etc/firefox/policies/policies.json",
-        ("usr/lib/firefox-esr/firefox-esr", "usr/lib/firefox/firefox", "opt/firefox/firefox", "snap/firefox"),
-        tuple(f"{folder}/distribution/policies.json" for folder in FIREFOX_FOLDERS),
-    ),
-    Place(
-        "firefox",
-        "flatpak",
-        f"{_flatpak('org.mozilla.firefox.systemconfig', 'stable')}/policies.json",
-        ("var/lib/flatpak/app/org.mozilla.firefox",),
-    ),
-)
-BROWSERS = tuple(dict.fromkeys(place.browser for place in PLACES))
 
 
 class Standing(Value):
@@ -160,7 +80,7 @@ class Policies:
             )
             try:
                 file = self._name(self._file(place))
-                there = _list_in(self._document(self._root / file), place.keys)
+                there = list_in(self._document(self._root / file), place.keys)
                 # half a character can be told to nobody
                 sites = tuple(site.encode(errors="replace").decode() for site in there)
             except PolicyUnreadable:
@@ -176,7 +96,7 @@ class Policies:
         """
         wanted = list(sites)
         for site in wanted:
-            _parsed(site)
+            host_and_port(site)
         places = [place for place in self._places if self._may_write(place, everywhere=everywhere)]
         self._change(places, lambda before: list(dict.fromkeys([*before, *wanted])), dict)
 
@@ -251,12 +171,12 @@ class Policies:
             file = self._file(place)
             base = bases.pop(file) if file in bases else content(file)
             document = self._shadowed(place) if base is None else self._parsed_document(file, base)
-            there = _list_in(document, place.keys)
+            there = list_in(document, place.keys)
             entries = [entry for entry in dict.fromkeys(map(place.entry, wanted)) if entry not in there]
-            there_too = _devices_in(document)
+            there_too = devices_in(document)
             modules = {name: path for name, path in modules.items() if name not in there_too}
-            changed = _with_list(document, place.keys, [*there, *entries]) if entries else document
-            held = _encoded(_with_devices(changed, {**there_too, **modules}) if modules else changed)
+            changed = with_list(document, place.keys, [*there, *entries]) if entries else document
+            held = _encoded(with_devices(changed, {**there_too, **modules}) if modules else changed)
             yield file, held, _Written(as_text(base), digest(held), wanted, entries, [], modules)
         for file, base in bases.items():
             yield file, base, None
@@ -282,14 +202,14 @@ class Policies:
         if digest(now) == written.after:
             return from_text(written.before)
         document = self._parsed_document(file, now)  # somebody else wrote
-        there = _list_in(document, place.keys)
+        there = list_in(document, place.keys)
         left = [entry for entry in there if entry not in written.entries]
-        modules = _devices_in(document)
+        modules = devices_in(document)
         others = {name: path for name, path in modules.items() if written.devices.get(name) != path}
         if left == there and others == modules:
             return now
-        without = _with_list(document, place.keys, left) if left != there else document
-        without = _with_devices(without, others) if others != modules else without
+        without = with_list(document, place.keys, left) if left != there else document
+        without = with_devices(without, others) if others != modules else without
         return _encoded(without) if without or written.before is not None else None
 
     def _drop(self, folders: Iterable[str]) -> None:
@@ -361,65 +281,6 @@ class Policies:
             file.unlink(missing_ok=True)
             with suppress(OSError):  # it has more in it
                 file.parent.rmdir()
-
-
-def _parsed(site: str) -> tuple[str, int]:
-    """Return host and port. Raises InvalidRequest for what is no https origin, and for this machine's own names."""
-    found = SITE.fullmatch(site)
-    host = found[1] if found else ""
-    if found is None or not urlsplit(site).hostname or "." not in host.strip(".") or _is_own(host):
-        raise InvalidRequest(where=site, why="expected", expected="https://site.example")
-    return host, int(found[2] or 443)
-
-
-def _is_own(host: str) -> bool:
-    """Return whether a name may be this machine, or an address: Firefox takes it for a target that all may reach."""
-    if host.endswith((".localhost", ".localdomain", ".local")) or host.startswith(".") or ".." in host:
-        return True
-    try:
-        ip_address(host)
-    except ValueError:
-        return host.replace(".", "").isdigit()
-    return True
-
-
-def _list_in(document: Json, keys: Sequence[str]) -> list[str]:
-    found: Any = document
-    for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    return [entry for entry in found if isinstance(entry, str)] if isinstance(found, list) else []
-
-
-def _with_list(document: Json, keys: Sequence[str], entries: list[str]) -> Json:
-    """Return the document with this list; without it, and what it stood in, where nothing is left."""
-    first, *rest = keys
-    inner: Any = document.get(first)
-    value: Any = _with_list(inner if isinstance(inner, dict) else {}, rest, entries) if rest else entries
-    if value:
-        return {**document, first: value}
-    return {name: one for name, one in document.items() if name != first}
-
-
-def _devices_in(document: Json) -> Json:
-    """Return the modules by name: newer Firefoxes may have them below ``Add``."""
-    policies = document.get(DEVICES[0])
-    found = policies.get(DEVICES[1]) if isinstance(policies, dict) else None
-    inner = found.get("Add", {}) if isinstance(found, dict) and {"Add", "Delete"} & found.keys() else found
-    return inner if isinstance(inner, dict) else {}
-
-
-def _with_devices(document: Json, devices: Json) -> Json:
-    """Return the document with these modules, in the form that it has; without what is left empty."""
-    policies = document.get(DEVICES[0])
-    inner: Json = dict(policies) if isinstance(policies, dict) else {}
-    found = inner.pop(DEVICES[1], None)
-    if isinstance(found, dict) and {"Add", "Delete"} & found.keys():
-        rest = {name: one for name, one in found.items() if name != "Add"}
-        devices = {**rest, "Add": devices} if devices else rest
-    if devices:
-        inner[DEVICES[1]] = devices
-    others = {name: one for name, one in document.items() if name != DEVICES[0]}
-    return {**others, DEVICES[0]: inner} if inner else others
 
 
 def _recorded(one: Json) -> _Written:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cardd.cli.policies import PLACES, Policies
+from cardd.cli.policies import Policies
+from cardd.cli.policy_documents import PLACES
 from tests.cli.station import Ran, User
 
 SITE, OTHER = "https://portail.example", "https://autre.example:8443"

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from cardd.cli.command import Command, Context
 from cardd.cli.parser import PATH, Exit, Parser
-from cardd.cli.policies import BROWSERS, Policies, Standing
+from cardd.cli.policies import Policies, Standing
+from cardd.cli.policy_documents import BROWSERS
 from cardd.cli.terminal import table
 from cardd.cli.wording import word_for
 from cardd.client import Origin
