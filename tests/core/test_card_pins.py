@@ -236,6 +236,10 @@ async def test_a_card_that_wants_its_pin_for_each_signature_gets_it_from_then_on
     assert [one for one in presenting.sent(before) if one in (VERIFY, PSO)] == [
         PSO if n % 2 else VERIFY for n in range(6)
     ]
+    await presenting.access.logout("a")
+    before = card.count
+    await presenting.access.use(sign, presenting.login(accepted=True))
+    assert [one for one in presenting.sent(before) if one in (VERIFY, PSO)] == [VERIFY, PSO]
     await presenting.close()
 
 
@@ -341,6 +345,9 @@ async def test_a_card_that_nobody_needs_is_let_go_and_read_anew_before_it_gets_a
     await asyncio.sleep(0.1)
     await presenting.use(presenting.login(accepted=True))
     assert simulated_card.count - before >= at_first - 1  # but for the question of its tries
+    before = simulated_card.count
+    await presenting.use(presenting.login(session="b", accepted=True))
+    assert presenting.sent(before) == [VERIFY]
     await presenting.close()
 
 
