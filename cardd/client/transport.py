@@ -158,7 +158,12 @@ class Transport:
         """Prepare; nothing is sent yet."""
         connector = aiohttp.UnixConnector(str(self._place.path)) if self._place else aiohttp.TCPConnector()
         self._http = aiohttp.ClientSession(
-            connector=connector, headers=self._headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            connector=connector,
+            headers=self._headers,
+            skip_auto_headers=("Accept-Encoding",),
+            auto_decompress=False,  # the daemon compresses nothing: whoever has its port could fill our memory
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
         )
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from gzip import compress
 from pathlib import Path
 
 import aiohttp
@@ -172,6 +173,16 @@ async def test_no_way_leads_round_the_proof(bench: Workbench, act: Callable[[Ses
         with pytest.raises(DaemonUnproven):
             await act(client.session("s", "token"))
     assert given == []
+
+
+async def test_nothing_is_unpacked_for_a_program_that_took_the_port() -> None:
+    async def packed(_: web.Request) -> web.Response:
+        headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        return web.Response(body=compress(b'{"name": "a", "version": "1", "state": "ready"}'), headers=headers)
+
+    async with impostor(packed) as (url, _), CarddClient(url) as client:
+        with pytest.raises(DaemonUnreachable):
+            await client.status()
 
 
 async def test_a_client_that_was_not_opened_says_how_it_is_used(bench: Workbench) -> None:

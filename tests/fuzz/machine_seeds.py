@@ -185,7 +185,7 @@ def _body(signature: str, body: list[Any]) -> bytes:
 def clients() -> dict[str, dict[str, bytes]]:
     """Of a daemon that answers, a browser that comes back from Pro Santé Connect, and programs that use the relay."""
     problem = {"code": "pin.wrong", "title": "a", "detail": "b", "remedy": "c", "tries_left": 2, "cards": ["1"]}
-    status = json.dumps({"version": "1", "available": True}).encode()
+    status = json.dumps({"name": "cardd", "version": "1", "state": "ready"}).encode()
     size = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(status)}\r\n\r\n".encode()
     stream = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     event = b'event: card.inserted\ndata: {"reader": "Lecteur A"}\n\n'
