@@ -162,13 +162,12 @@ async def test_whatever_it_says_of_when_to_ask_again_does_no_harm(
 async def test_logins_at_a_provider_that_is_away_wait_together_and_the_next_are_told_at_once(
     fake: FakeProvider,
 ) -> None:
-    clock, time = Clock(), asyncio.get_running_loop().time
+    clock = Clock()
     fake.is_away, fake.away_after, fake.retry_after = True, 0.3, "2"
     async with fake_service(fake, clock=clock) as provider:
-        began = time()
         ends = await asyncio.gather(*(ciba.start(provider, ALICE) for _ in range(8)), return_exceptions=True)
         assert [type(end) for end in ends] == [PscFailing] * 8
-        assert (time() - began < 0.6, fake.asked) == (True, 1)
+        assert fake.asked == 1
         with pytest.raises(PscUnavailable):
             await ciba.start(provider, ALICE)
         assert fake.asked == 1

@@ -325,8 +325,9 @@ async def test_who_sends_calls_without_end_lets_others_in_between(client: Client
     before = asyncio.get_running_loop().time()
     await other.slots()
 
-    assert asyncio.get_running_loop().time() - before < 0.5
+    took = asyncio.get_running_loop().time() - before
     assert len([await client.answer() for _ in range(5000)]) == 5000
+    assert took < (asyncio.get_running_loop().time() - before) / 4
 
 
 async def test_much_data_in_parts_are_hashed_and_not_kept(client: Client, inside: Inside) -> None:
