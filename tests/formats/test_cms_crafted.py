@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from asn1crypto import cms, x509
+from asn1crypto import cms, core, x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
@@ -275,3 +275,32 @@ def test_another_value_than_the_key_s_is_told(mine: Pen, tmp_path: Path) -> None
     others = cms.CMSAttributes((CONTENT, DIGEST)).dump()
     message = crafted(mine, CONTENT, DIGEST, reference, signature=value_of(mine, others, "sha256"))
     assert (read(message).flaw, openssl(tmp_path, message, mine)) == (Flaw.SIGNATURE, False)
+
+
+def test_without_signed_attributes_a_value_could_be_one_of_something_else(mine: Pen) -> None:
+    value = value_of(mine, DOCUMENT, "sha256")
+    found = read(crafted(mine, signed_attrs=None, signature=value))
+    assert (found.flaw, found.names_certificate) == (Flaw.ATTRIBUTES, True)
+
+
+def test_a_pss_value_has_the_salt_that_its_parameters_say(mine: Pen) -> None:
+    assert isinstance(mine.key, rsa.RSAPrivateKey)
+    attributes = cms.CMSAttributes((CONTENT, DIGEST)).dump()
+    for salt in (20, 32):
+        scheme = padding.PSS(padding.MGF1(hashes.SHA256()), salt)
+        value = mine.key.sign(attributes, scheme, hashes.SHA256())
+        found = read(crafted(mine, signature_algorithm=pss(), signature=value))
+        assert found.flaw is (None if salt == 32 else Flaw.SIGNATURE)
+
+
+def test_a_curve_s_value_needs_no_hash_in_its_algorithm(
+    authority: SmallAuthority, ec_key: ec.EllipticCurvePrivateKey
+) -> None:
+    for kind in ("ecdsa", "sha256_ecdsa"):
+        found = read(crafted(authority.pen(ec_key, Algorithm.ES256), signature_algorithm={"algorithm": kind}))
+        assert (found.flaw, found.algorithm) == (None, "ES256")
+
+
+def test_unsigned_attributes_that_need_no_signature_change_nothing(mine: Pen) -> None:
+    unsigned = [{"type": "1.2.3.4", "values": [core.OctetString(b"x")]}]
+    assert read(crafted(mine, unsigned_attrs=unsigned)).intact

@@ -19,6 +19,7 @@ from cardd.formats.xades_read import ALGORITHMS, verify_xades
 from cardd.formats.xmldsig import BASE64, DS, ENVELOPED, XADES
 from cardd.model import Algorithm
 from tests.rig.pens import Pen, SmallAuthority
+from tests.rig.tsa import OpensslTsa
 from tests.rig.xml_judges import xmlsec_accepts
 
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
@@ -281,4 +282,81 @@ def test_a_hash_of_the_certificate_that_is_not_known_is_malformed(mine: Pen) -> 
     told = properties(mine.signer.certificate).replace(HASHES["256"], "urn:unknown")
     with pytest.raises(DocumentMalformed) as refused:
         read(with_properties(mine, told))
+    assert refused.value.params == {"format": "XAdES"}
+
+
+# --- the rest of the signature
+
+
+@pytest.mark.parametrize(
+    ("old", "new_one", "scope"),
+    [
+        ("<KeyInfo", "<!-- a note --><KeyInfo", Scope.WHOLE),
+        ("<X509Data>", "<X509Data><!-- a note -->", Scope.WHOLE),
+        ("</KeyInfo>", "9</KeyInfo>", Scope.PART),
+        ("<X509Data>", "9<X509Data>", Scope.PART),
+        ("<X509Data>", '<X509Data dose="9">', Scope.PART),
+        ("</X509Data>", '<dose xmlns="">9</dose></X509Data>', Scope.PART),
+        ("</X509Data>", '<KeyName><dose xmlns="">9</dose></KeyName></X509Data>', Scope.PART),
+        ("</SignatureValue>", "</SignatureValue>9", Scope.PART),
+    ],
+)
+def test_what_a_signature_holds_beside_its_parts_makes_it_a_part(
+    mine: Pen, old: str, new_one: str, scope: Scope
+) -> None:
+    found = read(ORDER.replace("@", signature(mine, WHOLE).replace(old, new_one)))
+    assert (found.flaw, found.scope) == (None, scope)
+
+
+def test_eight_signatures_are_read_and_no_more(mine: Pen) -> None:
+    made = signature(mine, Reference("#p", b'<part Id="p">1</part>'))
+    document = '<order><part Id="p">1</part>{}</order>'
+    found = verify_xades(BytesIO(document.format(made * 8).encode()))
+    assert [(one.intact, one.scope) for one in found] == [(True, Scope.PART)] * 8
+    with pytest.raises(DocumentUnsupported) as refused:
+        verify_xades(BytesIO(document.format(made * 9).encode()))
+    assert refused.value.params == {"format": "XAdES", "what": "signatures"}
+
+
+def test_an_algorithm_that_is_not_known_is_refused_by_its_end(mine: Pen) -> None:
+    with pytest.raises(DocumentUnsupported) as refused:
+        read(ORDER.replace("@", signature(mine, WHOLE).replace(METHODS["ES256"], "urn:" + "x" * 47 + "y")))
+    assert refused.value.params == {"format": "XAdES", "what": "x" * 47 + "y"}
+
+
+def test_the_kind_of_what_is_in_base64_is_the_one_that_was_signed(mine: Pen) -> None:
+    told = properties(mine.signer.certificate).replace(
+        "</SignedProperties>",
+        '<SignedDataObjectProperties><DataObjectFormat ObjectReference="#r"><MimeType>text/html</MimeType>'
+        "</DataObjectFormat></SignedDataObjectProperties></SignedProperties>",
+    )
+    qualifying = f'<Object><QualifyingProperties xmlns="{XADES}" Target="#x">{told}</QualifyingProperties></Object>'
+    references = (Reference("#h", b"dose 10", (BASE64,)), Reference("#s", told.encode()))
+    for kind, scope in (("text/html", Scope.WHOLE), ("text/plain", Scope.PART)):
+        written, _ = held(b64encode(b"dose 10").decode(), f' MimeType="{kind}"')
+        found = read(signature(mine, *references, objects=written + qualifying))
+        assert (found.flaw, found.scope) == (None, scope)
+
+
+def test_the_timestamp_of_the_value_is_told(mine: Pen, tsa: OpensslTsa) -> None:
+    def stamped(token: bytes, form: str) -> VerifiedSignature:
+        method = f'<CanonicalizationMethod xmlns="{DS}" Algorithm="{form}"/>' if form else ""
+        stamp = f"{method}<EncapsulatedTimeStamp>{b64encode(token).decode()}</EncapsulatedTimeStamp>"
+        unsigned = f"<UnsignedSignatureProperties><SignatureTimeStamp>{stamp}</SignatureTimeStamp>"
+        written = f"<UnsignedProperties>{unsigned}</UnsignedSignatureProperties></UnsignedProperties>"
+        objects = f'<Object><QualifyingProperties xmlns="{XADES}" Target="#x">{written}</QualifyingProperties></Object>'
+        return read(made.replace("</Signature>", f"{objects}</Signature>"))
+
+    made = ORDER.replace("@", signature(mine, WHOLE))
+    value = made[made.index("<SignatureValue") : made.index("<KeyInfo")]
+    token = tsa.token(value.replace("<SignatureValue", f'<SignatureValue xmlns="{DS}"').encode())
+    for form in ("", EXCLUSIVE):
+        stamp = stamped(token, form).timestamp
+        assert stamp is not None
+        assert stamp.flaw is None
+    other = stamped(tsa.token(b"something else"), EXCLUSIVE).timestamp
+    assert other is not None
+    assert other.flaw is Flaw.IMPRINT
+    with pytest.raises(DocumentMalformed) as refused:
+        stamped(b"0\x00", EXCLUSIVE)
     assert refused.value.params == {"format": "XAdES"}
