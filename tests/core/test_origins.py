@@ -253,6 +253,15 @@ async def test_what_was_for_the_present_is_remembered_when_the_person_says_so(si
     assert (set(key.rights), key.until) == ({DETECT, HOLDER, SIGN}, sites.clock.now() + timedelta(days=30))
 
 
+@pytest.mark.parametrize("choice", [Choice.YES, Choice.ALWAYS])
+async def test_a_browser_that_was_let_in_twice_is_listed_once_since_the_last_time(sites: Sites, choice: Choice) -> None:
+    await sites.enter(page(), ["detect"], choice)
+    sites.later(hours=1)
+    await sites.enter(page(), ["sign"], choice)
+    [key] = sites.origins.standings(1000)[-1].keys
+    assert (key.since, key.used) == (sites.clock.now(), sites.clock.now().date())
+
+
 async def test_the_key_that_was_not_used_for_longest_makes_room_and_is_shut_out(sites: Sites) -> None:
     for number in range(KEYS_MAX):
         await sites.enter(page(key=str(number)), choice=Choice.ALWAYS)
