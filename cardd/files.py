@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,6 +52,28 @@ def read_file(path: Path, most: int | None = None) -> bytes:
     if most is not None and len(content) > most:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return content
+
+
+def new_file(path: Path) -> int:
+    """Make a file of this user's alone and return its descriptor. Raises OSError.
+
+    Behind sudo it is whose command it was, in a folder where they could have made it themselves.
+    """
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
+        user, group = (os.environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID"))
+        if os.geteuid() == ROOT and user.isdecimal() and group.isdecimal():
+            found = os.fstat(folder)
+            if found.st_uid == int(user) or found.st_mode & stat.S_IWOTH:
+                with suppress(OSError):  # a USB stick's files are all of one user
+                    os.fchown(descriptor, int(user), int(group))
+    except OSError as fault:
+        raise OSError(fault.errno, fault.strerror, str(path)) from None
+    finally:
+        os.close(folder)
+    return descriptor
 
 
 def is_waited_for(found: os.stat_result) -> bool:

@@ -88,9 +88,16 @@ class Context(Record, dict=True):
 
 def as_json(value: object) -> str:
     """Return any of our values as JSON: byte values in base64, times in ISO 8601."""
-    from msgspec import json  # noqa: PLC0415 - people read lines
+    from msgspec import json, to_builtins  # noqa: PLC0415 - people read lines
 
-    told = json.format(json.encode(value), indent=2).decode()
+    try:
+        encoded = json.encode(value)
+    except UnicodeEncodeError:  # a file is called by bytes that are no text
+        from json import dumps  # noqa: PLC0415 - for such a name
+
+        text = dumps(to_builtins(value), ensure_ascii=False)
+        encoded = text.encode(errors="surrogatepass").decode(errors="replace").encode()
+    told = json.format(encoded, indent=2).decode()
     return "".join(character if character == "\n" else _escaped(character) for character in told)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
+import re
 import unicodedata
 from collections.abc import Mapping
 
@@ -14,6 +14,7 @@ from cardd.i18n import N_, Domain
 from cardd.model import Identity
 
 _ = Domain("cli")
+BARE = re.compile(r"[A-Za-z0-9_@%+:,./][A-Za-z0-9_@%+=:,./-]*")  # what no shell reads as anything else
 STATES = {"active": N_("open"), "pending": N_("waiting for the mobile"), "locked": N_("locked")}
 
 
@@ -57,12 +58,15 @@ def problem_in_words(context: Context, card: Card) -> str:
 def typed(told: str | int) -> str:
     """Return a value as it is typed for a shell: one word, of signs that can be seen and copied.
 
-    A quotation mark of print would end the command that stands between two; such signs, and those that break a line,
-    hide or turn its direction, are told as bytes.
+    Backslashes and apostrophes stand outside quotes: inside them, fish has rules of its own. A quotation mark of print
+    would end the command that stands between two; such signs, and those that break a line, hide or turn its direction,
+    are told as bytes. fish then refuses the command, and dash finds nothing of that name.
     """
     text = str(told)
+    if BARE.fullmatch(text):
+        return text
     if all(map(_is_plain, text)):
-        return shlex.quote(text)
+        return "'" + re.sub(r"([\\'])", r"'\\\1'", text) + "'"
     raw = "".join(sign if _is_plain(sign) and sign not in "'\\" else _bytes_of(sign) for sign in text)
     return f"$'{raw}'"
 

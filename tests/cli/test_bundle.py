@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardd.cli.bundle import FOLDER
 from tests.cli.station import Station, User, stationed
+from tests.rig import other_user
 from tests.rig.simulator import PIN
 from tests.rig.terminal import Terminal
 
@@ -197,6 +198,23 @@ def test_without_a_daemon_the_bundle_says_what_it_lacks_and_needs_a_yes(tmp_path
     found = opened(file.read_bytes())
     assert json.loads(found[f"{FOLDER}/audit.json"]) == {"error": "daemon.unreachable"}
     assert json.loads(found[f"{FOLDER}/versions.json"])["cardd"]
+
+
+@other_user.needs_root
+def test_behind_sudo_the_bundle_is_whose_command_it_was_where_they_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = User(tmp_path)
+    monkeypatch.setenv("SUDO_UID", "65534")
+    monkeypatch.setenv("SUDO_GID", "65533")
+    (tmp_path / "empty.toml").write_text("")
+    (tmp_path / "theirs").mkdir()
+    os.chown(tmp_path / "theirs", 65534, 65534)
+    where = ("--socket", str(tmp_path / "none.sock"), "--config", str(tmp_path / "empty.toml"))
+    for folder, owner in ((tmp_path / "theirs", (65534, 65533)), (tmp_path, (0, os.getegid()))):
+        assert user.run("bundle", "--yes", folder / "one.zip", *where).status == 0
+        made = (folder / "one.zip").stat()
+        assert (made.st_uid, made.st_gid) == owner
 
 
 def test_what_is_interrupted_before_its_yes_leaves_nothing(tmp_path: Path) -> None:

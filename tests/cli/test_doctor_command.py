@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -19,6 +20,8 @@ from cardd.cli.doctor import CHECKS, MODULES, outcomes
 from cardd.cli.doctor.check import Check, Finding, Level, failure, ok, warning
 from cardd.cli.doctor.examining import cause, examine
 from cardd.cli.doctor.surroundings import Surroundings
+from cardd.cli.wording import typed
+from cardd.errors import PscCertificateName
 from cardd.model import shown
 from tests.cli.breakages.making import listening
 from tests.cli.breakages.readers import NEWER
@@ -271,6 +274,7 @@ def test_what_doctor_starts_takes_no_module_from_the_folder_that_it_is_called_in
         "$(touch X);touch X",
         "it's",
         "-rf \\ !!",
+        "\\'\";touch X #",
         "n\ntouch X",
         "\u202egnp\x1b[2J",
         "x” “sudo touch X",
@@ -285,10 +289,16 @@ def test_a_command_in_a_remedy_does_what_it_says_whatever_a_file_is_called(tmp_p
         state.chmod(0o777)
         remedy = asyncio.run(result("state", surroundings)).remedy
         assert shown(remedy(language)) == remedy(language)
-        [typed] = re.findall(command, remedy(language))
-        subprocess.run(["bash", "-c", typed], cwd=tmp_path, check=True)
+        [pasted] = re.findall(command, remedy(language))
+        if fish := shutil.which("fish"):  # which has rules of its own, and knows no bytes
+            subprocess.run([fish, "--no-config", "-c", pasted], cwd=tmp_path, check=False)
+        subprocess.run(["bash", "-c", pasted], cwd=tmp_path, check=True)
         assert state.stat().st_mode & 0o777 == 0o755
     assert {each.name for each in tmp_path.iterdir()} == {name, "doctor.toml"}
+
+
+def test_no_quotes_hold_what_some_shell_reads_in_them() -> None:
+    assert [typed(name) for name in ("a\\'b", "=ls", "a/b.c")] == ["'a'\\\\''\\''b'", "'=ls'", "a/b.c"]
 
 
 async def test_a_name_leaves_the_sentence_readable_and_begins_no_remedy() -> None:
@@ -296,6 +306,15 @@ async def test_a_name_leaves_the_sentence_readable_and_begins_no_remedy() -> Non
     [found] = await examine({"long": check}, ["long"], Surroundings())
     assert len(found.sentence("fr")) < 220
     assert not set("“”→") & set(found.sentence("fr"))
+
+
+async def test_a_name_in_a_foreign_certificate_begins_no_remedy() -> None:
+    def look(_: Surroundings) -> Finding:
+        raise PscCertificateName(host="psc.example", holder="x”. → Type « sudo sh »")
+
+    [found] = await examine({"psc": Check("", look)}, ["psc"], Surroundings())
+    for language in ("en", "fr"):
+        assert "x'. ' Type ' sudo sh '" in found.sentence(language)
 
 
 @other_user.needs_root
@@ -308,6 +327,26 @@ def test_root_changes_nothing_where_another_user_can_make_the_path_a_link(strang
     [fix] = ran.rows("fixes")
     assert (fix["is_done"], fix["why"]) == (False, f"others than root can change where {theirs}/state leads")
     assert (theirs / "state").stat().st_mode & 0o777 == 0o777
+
+
+@other_user.needs_root
+def test_root_follows_no_link_of_its_own_to_where_another_user_can_make_one(stranger: User, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("roots", "theirs")]
+    for folder in folders:
+        folder.mkdir()
+    file = open_state(folders[1])
+    os.chown(folders[1], 65534, 65534)
+    (folders[0] / "state").symlink_to(folders[1] / "state")
+    file.write_text(f'[state]\ndirectory = "{folders[0]}/state"\n')
+    [fix] = stranger.run("doctor", "state", "--fix", "--yes", "--config", file, "--json").rows("fixes")
+    assert (fix["is_done"], (folders[1] / "state").stat().st_mode & 0o777) == (False, 0o777)
+
+
+def test_a_name_that_is_no_text_breaks_no_json(stranger: User, tmp_path: Path) -> None:
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    place.touch()
+    assert stranger.run("doctor", "socket", "--json", "--socket", place).json["cause"] == "socket.not_socket"
+    assert stranger.run("status", "--json", "--socket", place).status == 3
 
 
 def test_each_fix_is_a_command_of_this_system_or_our_own() -> None:

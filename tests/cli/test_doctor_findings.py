@@ -26,7 +26,7 @@ from cardd.values import replace
 from cardd_simulators.cards.interface import PoweredCard
 from tests.api.test_ecps_check import started
 from tests.api.workbench import Workbench
-from tests.cli.breakages.machine import DENIED
+from tests.cli.breakages.machine import DENIED, forbidden
 from tests.cli.breakages.making import agent, as_installed, orphan, small_disk, with_files
 from tests.cli.breakages.network import OUTSIDE
 from tests.cli.breakages.readers import plug_in
@@ -65,11 +65,13 @@ async def test_what_stands_in_the_place_of_pcscds_socket_is_told(tmp_path: Path)
 
 async def test_what_was_forbidden_to_a_service_that_is_down_is_why(tmp_path: Path) -> None:
     use_socket(tmp_path / "none")
-    surroundings = Surroundings(base=tmp_path / "none.sock", kernel_log=lambda: [DENIED])
-    results = await examine(CHECKS, ["denials", "pcscd"], surroundings)
-    found = cause(results)
-    assert found
-    assert (found.code, [one.code for one in results][1]) == ("denials.apparmor", "pcscd.absent")
+    surroundings = Surroundings(base=tmp_path / "none.sock", kernel_log=lambda: forbidden(DENIED))
+    for start, expected in ((59_000_000, "denials.apparmor"), (61_000_000, "pcscd.absent")):
+        now = replace(surroundings, last_start={"pcscd": start, "cardd": 0}.__getitem__)
+        results = await examine(CHECKS, ["denials", "pcscd"], now)
+        found = cause(results)
+        assert found
+        assert (found.code, [one.code for one in results][1]) == (expected, "pcscd.absent")
 
 
 def test_a_socket_of_pcscds_that_this_user_may_not_use_is_told(tmp_path: Path) -> None:

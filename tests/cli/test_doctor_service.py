@@ -16,6 +16,7 @@ from cardd.cli.doctor.check import Check, Finding, Level, ok
 from cardd.cli.doctor.examining import examine
 from cardd.cli.doctor.machine import lockable_memory
 from cardd.cli.doctor.surroundings import Surroundings, is_synchronised
+from cardd.config import Config, Listen
 from cardd.sandbox import Offer
 from cardd.system.audit_store import Custody
 from cardd.system.people import Accounts
@@ -134,7 +135,7 @@ async def test_a_socket_where_another_program_answers_is_told(tmp_path: Path) ->
 
 
 IMPORTS = """
-import asyncio, base64, encodings.idna, logging, sqlite3
+import asyncio, base64, encodings.idna, encodings.utf_8_sig, logging, sqlite3
 from pathlib import Path
 import cardd.formats.certificate, cardd.system.audit_file, cardd.core.readers
 from cardd.cli.doctor import CHECKS
@@ -180,8 +181,22 @@ async def test_a_strangers_socket_makes_nobody_the_directorys_owner(tmp_path: Pa
     assert f"chown {Accounts().name(os.geteuid())} " in own.remedy("en")
     if os.geteuid() == 0:
         os.chown(tmp_path / "cardd.sock", 65534, 65534)
-        strangers = await result("socket", Surroundings(base=tmp_path / "cardd.sock"))
+        elsewhere = Surroundings(base=tmp_path / "cardd.sock")
+        strangers = await result("socket", replace(elsewhere, usual=Config(listen=Listen(socket=elsewhere.socket))))
         assert f"chown cardd {tmp_path}”" in strangers.remedy("en")
+        assert await code("socket", elsewhere) == "socket.shared"  # a share is not given away
+
+
+@other_user.needs_root
+async def test_a_share_that_the_configuration_names_is_not_taken_from_its_group(tmp_path: Path) -> None:
+    (tmp_path / "share").mkdir()
+    (tmp_path / "share").chmod(0o2775)
+    with socket.socket(socket.AF_UNIX) as services:
+        services.bind(str(tmp_path / "cardd.sock"))
+        os.chown(tmp_path / "cardd.sock", 65534, 65534)
+        text = f'[state]\ndirectory = "{tmp_path}/share"\n[listen]\nsocket = "{tmp_path}/cardd.sock"\n'
+        found = await result("state", configured(tmp_path, text))
+    assert (found.code, found.finding.fix, "ch" in found.remedy("en").split()) == ("state.shared", [], False)
 
 
 # --- pinentry ---

@@ -15,7 +15,7 @@ from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.terminal import table
 from cardd.cli.waiting import agreed, can_ask, said_by
 from cardd.errors import BundleKeyUnusable, CarddError, ConfigInvalid, InvalidRequest
-from cardd.files import SMALL, read_file
+from cardd.files import SMALL, new_file, read_file
 from cardd.i18n import N_, Domain
 
 _ = Domain("cli")
@@ -132,7 +132,7 @@ async def _encrypted(content: bytes, key: Path) -> bytes:
 
 def _write(file: Path, content: bytes) -> None:
     """Write a new file of this user's own, whole or not at all. Raises OSError."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    descriptor = new_file(file)
     try:
         with os.fdopen(descriptor, "wb") as written:
             written.write(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -20,6 +19,7 @@ from cardd.cli.terminal import pad, table
 from cardd.cli.waiting import until_told
 from cardd.cli.wording import typed
 from cardd.client import CarddClient
+from cardd.files import new_file
 from cardd.i18n import N_, Domain
 from cardd.model import Event, JsonValue, shown
 from cardd.values import Record, field
@@ -139,8 +139,7 @@ class _Record(_NoRecord):
     """
 
     def __init__(self, path: Path, *, is_masked: bool) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        self._file = FileIO(descriptor, "w")
+        self._file = FileIO(new_file(path), "w")
         self._path, self._whole = path, 0
         self._is_masked = is_masked
         self._numbers: dict[str, str] = {}

@@ -152,21 +152,21 @@ def _pin(card: Card, pin: Pin) -> Finding:
 
 CERTIFICATES_OK = ok("certificates.ok", N_("Valid until {date}."))
 CERTIFICATES_NONE = failure(
-    "certificates.none", N_("The card holds no certificate."), N_("Ask ANS: the card cannot sign.")
+    "certificates.none", N_("The card in “{reader}” holds no certificate."), N_("Ask ANS: the card cannot sign.")
 )
 CERTIFICATES_NOT_YET = failure(
     "certificates.not_yet",
-    N_("Not valid before {date}."),
+    N_("Those of the card in “{reader}” are not valid before {date}."),
     N_("Check the date of this workstation: it is probably wrong."),
 )
 CERTIFICATES_EXPIRED = failure(
     "certificates.expired",
-    N_("Expired since {date}."),
+    N_("Those of the card in “{reader}” are expired since {date}."),
     N_("Ask ANS for a new card; check the date of this workstation too."),
 )
 CERTIFICATES_SOON = warning(
     "certificates.soon",
-    N_("Valid until {date}; days left: {days}."),
+    N_("Those of the card in “{reader}” are valid until {date}; days left: {days}."),
     N_("Make sure that ANS has sent the new card, or ask for it."),
 )
 
@@ -179,12 +179,13 @@ def certificates(surroundings: Surroundings) -> Finding:
     from cardd.formats.certificate import Use, facts_of  # noqa: PLC0415 - with asn1crypto, once a card is there
     from cardd.identity.holders import identity_of  # noqa: PLC0415
 
+    name = surroundings.usable_card().name
     try:
         found = surroundings.certificates()
     except ReaderBusy:
         raise Unknowable("held") from None
     if not found:
-        return CERTIFICATES_NONE()
+        return CERTIFICATES_NONE(reader=name)
     for one in found:
         if facts_of(one.der).use is Use.AUTHENTICATION:
             identity_of(one.der)
@@ -193,11 +194,11 @@ def certificates(surroundings: Surroundings) -> Finding:
     last_begun = max(facts_of(certificate.der).not_before for certificate in found)
     date = f"{first.not_after:%Y-%m-%d}"
     if now < last_begun:
-        return CERTIFICATES_NOT_YET(date=f"{last_begun:%Y-%m-%d}")
+        return CERTIFICATES_NOT_YET(reader=name, date=f"{last_begun:%Y-%m-%d}")
     if now >= first.not_after:
-        return CERTIFICATES_EXPIRED(date=date)
+        return CERTIFICATES_EXPIRED(reader=name, date=date)
     if now + SOON >= first.not_after:
-        return CERTIFICATES_SOON(date=date, days=(first.not_after - now).days)
+        return CERTIFICATES_SOON(reader=name, date=date, days=(first.not_after - now).days)
     return CERTIFICATES_OK(date=date)
 
 

@@ -176,14 +176,22 @@ class Result(Value):
     def sentence(self, language: str) -> str:
         """Return what was found."""
         if self.error:
-            return sentences(self.error, language)[1]
+            return _quiet(self.error, sentences(self.error, language)[1])
         return _(self.finding.outcome.sentence, language, **{name: _short(told) for name, told in self.params.items()})
 
     def remedy(self, language: str) -> str:
         """Return what to do; empty when there is nothing to do."""
         if self.error:
-            return sentences(self.error, language)[2]
+            return _quiet(self.error, sentences(self.error, language)[2])
         return _(self.finding.outcome.remedy, language, **{name: typed(told) for name, told in self.params.items()})
+
+
+def _quiet(error: CarddError, text: str) -> str:
+    """Return an error's sentence, in which names that others chose, as in a certificate, begin no remedy either."""
+    names = {name for name in error.params.values() if isinstance(name, str) and name.translate(OURS) != name}
+    for name in names - {error.params.get(own) for own in ("title", "detail", "remedy")}:
+        text = text.replace(name, _short(name))
+    return text
 
 
 def _short(told: str | int) -> str:

@@ -16,7 +16,6 @@ from cardd.cli.doctor.check import Check, Finding, failure, ok, warning
 from cardd.cli.doctor.desktop import person
 from cardd.cli.doctor.surroundings import ANSWER_LIMIT, Surroundings, Unknowable
 from cardd.client import CarddClient
-from cardd.config import Config
 from cardd.config.loading import load
 from cardd.errors import DaemonUnreachable
 from cardd.files import OTHERS_WRITE, ROOT
@@ -248,7 +247,7 @@ SOCKET_DIRECTORY = failure(
     "socket.directory",
     N_("Others than the service may change what is in {path}."),
     N_(
-        "Give the directory back to the service: “sudo chown {user} {path}”, “sudo chmod 755 {path}”. Then "
+        "Give the directory back to the service: “sudo chown {user} {path}”, “sudo chmod go-w {path}”. Then "
         "“sudo systemctl restart cardd.socket”."
     ),
 )
@@ -296,8 +295,8 @@ async def socket_rights(surroundings: Surroundings) -> Finding:
     directory = path.parent.stat()
     if directory.st_uid in (ROOT, owner) and not directory.st_mode & OTHERS_WRITE:
         return await _reachable(path)
-    is_meant_so = directory.st_uid not in (ROOT, owner) or directory.st_mode & stat.S_ISVTX  # a home, /tmp
-    if is_meant_so and path.parent != Config().listen.socket.parent:
+    is_its_own = directory.st_uid == owner and not directory.st_mode & stat.S_ISVTX  # no home of others, share or /tmp
+    if not is_its_own and path.parent != surroundings.usual.listen.socket.parent:
         return SOCKET_SHARED(path=str(path.parent), name=path.name)
     # by its name: whoever may write there may have put a socket of their own in its place
     user = (Accounts().name(owner) or str(owner)) if owner == os.geteuid() else SERVICE_USER

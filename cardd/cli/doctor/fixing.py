@@ -74,7 +74,8 @@ def _wider(result: Result, language: str) -> list[str]:
 def _led_astray(command: Sequence[str], language: str) -> str:
     """Return why root does not run it: a path in it is in a folder of somebody else's, who may make it a link."""
     paths = (Path(part) for part in command if part.startswith("/") and os.geteuid() == ROOT)
-    if path := next((path for path in paths if not stays_roots(path.parent)), None):
+    led = ((path, {path.parent, path.resolve().parent}) for path in paths)  # by links of root's own, too
+    if path := next((path for path, folders in led if not all(map(stays_roots, folders))), None):
         return _("others than root can change where {path} leads", language, path=str(path))
     return ""
 

@@ -6,6 +6,7 @@ import os
 import re
 import resource
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import cardd
@@ -62,7 +63,7 @@ def _installed() -> datetime:
 
 # --- what the kernel forbids
 
-DENIALS_OK = ok("denials.ok", N_("The kernel has forbidden cardd and pcscd nothing since it started."))
+DENIALS_OK = ok("denials.ok", N_("The kernel has forbidden cardd and pcscd nothing since they were started."))
 DENIALS_APPARMOR = warning(
     "denials.apparmor",
     N_("AppArmor has kept {program} from {what}."),
@@ -76,6 +77,7 @@ DENIALS_SELINUX = warning(
     N_("SELinux has kept {program} from {what}."),
     N_("Give support the lines of “sudo ausearch -m avc -ts boot”: the policy of this system lacks a rule."),
 )
+SERVICES = ("cardd", "pcscd")  # started anew, they have left behind what was forbidden before
 PROGRAMS = r"cardd(?:-agent)?|pcscd|pinentry[a-z0-9-]*"
 APPARMOR = re.compile(rf'apparmor="DENIED" operation="(?P<what>[^"]+)".*? comm="(?P<program>{PROGRAMS})"')
 SELINUX = re.compile(rf'avc: +denied +{{ (?P<what>[^}}]+) }}.*? comm="(?P<program>{PROGRAMS})"')
@@ -86,9 +88,11 @@ def denials(surroundings: Surroundings) -> Finding:
     lines = surroundings.kernel_log()
     if lines is None:
         raise Unknowable("no_rights")
-    for line in reversed(lines):  # the last one first
+    last_start = cache(surroundings.last_start)
+    for one in reversed(lines):  # the last one first
         for pattern, told in ((APPARMOR, DENIALS_APPARMOR), (SELINUX, DENIALS_SELINUX)):
-            if found := pattern.search(line):
+            found = pattern.search(one.line)
+            if found and (found["program"] not in SERVICES or one.at >= last_start(found["program"])):
                 outcome = told.as_failure() if _is_down(found["program"], surroundings) else told
                 return outcome(program=found["program"], what=found["what"].strip())
     return DENIALS_OK()

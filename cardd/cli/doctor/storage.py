@@ -90,10 +90,18 @@ STATE_NONE = failure(
 )
 STATE_SHARED = failure(
     "state.shared",
-    N_("{path} is everybody's folder: others can see and take what cardd keeps there."),
+    N_("{path} is a folder of others too: they can change what cardd keeps there."),
     N_(
         "Do not change that folder. Have state.directory in the configuration name a folder of cardd's own, then "
         "restart the service: “sudo systemctl restart cardd”."
+    ),
+)
+STATE_FOREIGN = failure(
+    "state.foreign",
+    N_("{path} belongs to {owner}, and cardd runs as {user}: it cannot keep anything there."),
+    N_(
+        "Do not change that folder, which is not cardd's usual one: it may be somebody's. Have state.directory in the "
+        "configuration name a folder of cardd's own, then restart the service: “sudo systemctl restart cardd”."
     ),
 )
 STATE_OWNER = failure(
@@ -120,13 +128,15 @@ def state(surroundings: Surroundings) -> Finding:
         raise Unknowable("no_rights") from None
     if not stat.S_ISDIR(found.st_mode):
         return STATE_NONE(path=str(path))
-    if found.st_mode & stat.S_ISVTX:  # /tmp and its like
-        return STATE_SHARED(path=str(path))
     uid = _uid_of_service(surroundings.socket)
+    is_usual = path == surroundings.usual.state.directory
+    is_its_own = found.st_uid == (os.geteuid() if uid is None else uid)
+    if found.st_mode & stat.S_ISVTX or (found.st_mode & OTHERS_WRITE and not (is_usual or is_its_own)):
+        return STATE_SHARED(path=str(path))  # /tmp and its like, a share
     if uid is not None and found.st_uid not in (ROOT, uid):
         accounts = Accounts()
         owner, user = (accounts.name(each) or str(each) for each in (found.st_uid, uid))
-        return STATE_OWNER(path=str(path), owner=owner, user=user)
+        return (STATE_OWNER if is_usual else STATE_FOREIGN)(path=str(path), owner=owner, user=user)
     if found.st_mode & OTHERS_WRITE:
         return STATE_OPEN(path=str(path), mode=f"{stat.S_IMODE(found.st_mode):04o}")
     return STATE_OK(path=str(path))

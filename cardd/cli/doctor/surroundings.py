@@ -31,7 +31,7 @@ from cardd.ports import Connection
 from cardd.sandbox import Offer, offer
 from cardd.system.pcsc_clients import holder
 from cardd.system.peer import processes
-from cardd.values import Record, field
+from cardd.values import Record, Value, field
 
 T = TypeVar("T")
 
@@ -74,16 +74,52 @@ def _properties(told: str) -> dict[str, str]:
     return {name: value for name, _, value in (line.partition("=") for line in told.splitlines())}
 
 
-def kernel_log() -> list[str] | None:
+class Forbidding(Value):
+    """A line of the kernel's about what it forbade, and when it came, in microseconds since boot."""
+
+    line: str
+    at: int
+
+
+def kernel_log() -> list[Forbidding] | None:
     """Return what the kernel said of what it forbade, since it started; None where this user may not read it."""
+    from msgspec import DecodeError, json  # noqa: PLC0415 - for one check
+
     # by its own log, or by audit, which keeps it from there
     sources = ("_TRANSPORT=kernel", "+", "_TRANSPORT=audit")
-    command = ["journalctl", "-b", *sources, "--no-pager", "-o", "cat", "-g", 'apparmor="DENIED"|avc: +denied']
+    command = [
+        "journalctl",
+        "-b",
+        *sources,
+        "--no-pager",
+        "-o",
+        "json",
+        "--output-fields=MESSAGE",
+        "-g",
+        'apparmor="DENIED"|avc: +denied',
+    ]
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=PCSC_LIMIT, check=False)  # noqa: S603 - a fixed command
     except (OSError, subprocess.SubprocessError):
         return None
-    return None if told.stderr.strip() else told.stdout.splitlines()  # it says there what it may not show
+    if told.stderr.strip():  # it says there what it may not show
+        return None
+    found = []
+    for line in told.stdout.splitlines():
+        with contextlib.suppress(DecodeError, KeyError, ValueError):
+            entry = json.decode(line, type=dict[str, object])
+            found.append(Forbidding(str(entry["MESSAGE"]), int(str(entry["__MONOTONIC_TIMESTAMP"]))))
+    return found
+
+
+def last_start(program: str) -> int:
+    """Return when systemd last started a service's program, in microseconds since boot; 0 where it did not."""
+    command = ["systemctl", "show", f"{program}.service", "--property=ExecMainStartTimestampMonotonic", "--value"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=PCSC_LIMIT, check=False).stdout.strip()  # noqa: S603 - a fixed command
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return int(told) if told.isdecimal() else 0
 
 
 class Unknowable(Exception):
@@ -141,11 +177,13 @@ class Surroundings(Record, dict=True):
     language: str = "fr"
     root: Path = Path("/")
     usb: Path = Path("/sys/bus/usb/devices")
+    usual: Config = field(default_factory=Config)
     now: Callable[[], datetime] = utc_now
     synchronised: Callable[[], bool | None] = is_synchronised
     sandbox: Callable[[], Offer] = offer
     unit: Callable[[], Mapping[str, str] | None] = unit_properties
-    kernel_log: Callable[[], list[str] | None] = kernel_log
+    kernel_log: Callable[[], list[Forbidding] | None] = kernel_log
+    last_start: Callable[[str], int] = last_start
     processes: Callable[[], list[int]] = processes
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cardd.cli.doctor.surroundings import Surroundings
+from cardd.cli.doctor.surroundings import Forbidding, Surroundings
+from cardd.config import Config, State
 from cardd.values import replace
 from tests.cli.breakages.making import NOBODY, breakage, child, listening, small_disk
 from tests.cli.practice import Practice
@@ -22,6 +23,13 @@ DENIED = (
     'audit: type=1400 audit(1.2:3): apparmor="DENIED" operation="open" profile="pcscd" name="/x" pid=7 comm="pcscd"'
 )
 AVC = 'audit: type=1400 audit(1.2:3): avc:  denied  { connectto } for  pid=9 comm="cardd" path="/run/pcscd/pcscd.comm"'
+
+
+def forbidden(*lines: str) -> list[Forbidding]:
+    """These lines of the kernel's log, a minute and more after it started."""
+    return [Forbidding(line, at) for at, line in enumerate(lines, 60_000_000)]
+
+
 LISTEN = """
 import socket, sys, threading
 taken = socket.create_server(("127.0.0.1", int(sys.argv[1])))
@@ -68,7 +76,16 @@ def open_state(practice: Practice, directory: Path) -> Iterator[Surroundings]:
 
 @breakage("state.owner")
 def foreign_state(practice: Practice, directory: Path) -> Iterator[Surroundings]:
-    """The state was copied by somebody else."""
+    """The state was copied by somebody else, in its usual place."""
+    state = practice.station.daemon.state
+    os.chown(state, NOBODY, NOBODY)
+    yield replace(practice.surroundings(directory), usual=Config(state=State(directory=state)))
+    os.chown(state, 0, 0)
+
+
+@breakage("state.foreign")
+def somebodys_folder(practice: Practice, directory: Path) -> Iterator[Surroundings]:
+    """The configuration names somebody's folder."""
     os.chown(practice.station.daemon.state, NOBODY, NOBODY)
     yield practice.surroundings(directory)
     os.chown(practice.station.daemon.state, 0, 0)
@@ -83,13 +100,13 @@ def dead_battery(practice: Practice, directory: Path) -> Iterator[Surroundings]:
 @breakage("denials.apparmor")
 def apparmor(practice: Practice, directory: Path) -> Iterator[Surroundings]:
     """AppArmor forbids."""
-    yield replace(practice.surroundings(directory), kernel_log=lambda: ["unrelated", DENIED])
+    yield replace(practice.surroundings(directory), kernel_log=lambda: forbidden("unrelated", DENIED))
 
 
 @breakage("denials.selinux")
 def selinux(practice: Practice, directory: Path) -> Iterator[Surroundings]:
     """SELinux forbids."""
-    yield replace(practice.surroundings(directory), kernel_log=lambda: [AVC])
+    yield replace(practice.surroundings(directory), kernel_log=lambda: forbidden(AVC))
 
 
 @breakage("audit.broken")
