@@ -59,20 +59,25 @@ def new_file(path: Path) -> int:
 
     Behind sudo it is whose command it was, in a folder where they could have made it themselves.
     """
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
-        user, group = (os.environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID"))
-        if os.geteuid() == ROOT and user.isdecimal() and group.isdecimal():
-            found = os.fstat(folder)
-            if found.st_uid == int(user) or found.st_mode & stat.S_IWOTH:
-                with suppress(OSError):  # a USB stick's files are all of one user
-                    os.fchown(descriptor, int(user), int(group))
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return _made(folder, path.name)
+        finally:
+            os.close(folder)
     except OSError as fault:
         raise OSError(fault.errno, fault.strerror, str(path)) from None
-    finally:
-        os.close(folder)
+
+
+def _made(folder: int, name: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(name, flags, 0o600, dir_fd=folder)
+    user, group = (os.environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID"))
+    if os.geteuid() == ROOT and user.isdecimal() and group.isdecimal():
+        found = os.fstat(folder)
+        if found.st_uid == int(user) or found.st_mode & stat.S_IWOTH:
+            with suppress(OSError):  # a USB stick's files are all of one user
+                os.fchown(descriptor, int(user), int(group))
     return descriptor
 
 

@@ -215,6 +215,8 @@ def test_behind_sudo_the_bundle_is_whose_command_it_was_where_they_may_write(
         assert user.run("bundle", "--yes", folder / "one.zip", *where).status == 0
         made = (folder / "one.zip").stat()
         assert (made.st_uid, made.st_gid) == owner
+    nowhere = user.run("bundle", "--yes", tmp_path / "none" / "one.zip", *where)
+    assert f"{tmp_path}/none/one.zip: there is no such" in nowhere.err
 
 
 def test_what_is_interrupted_before_its_yes_leaves_nothing(tmp_path: Path) -> None:

@@ -185,6 +185,8 @@ async def test_a_strangers_socket_makes_nobody_the_directorys_owner(tmp_path: Pa
         strangers = await result("socket", replace(elsewhere, usual=Config(listen=Listen(socket=elsewhere.socket))))
         assert f"chown cardd {tmp_path}”" in strangers.remedy("en")
         assert await code("socket", elsewhere) == "socket.shared"  # a share is not given away
+        os.chown(tmp_path, 65534, 65534)
+        assert f"chown nobody {tmp_path}”" in (await result("socket", elsewhere)).remedy("en")
 
 
 @other_user.needs_root

@@ -55,7 +55,11 @@ def test_what_the_kernel_forbade_is_read_in_the_journal(machine: Machine) -> Non
 
 def test_a_file_in_the_place_of_pcscds_socket_goes_by_the_remedy_alone(machine: Machine) -> None:
     place = "/run/pcscd/pcscd.comm"
-    machine.run("sh", "-c", f"systemctl stop pcscd.socket pcscd.service; rm -f {place}; touch {place}")
+    machine.run(
+        "sh",
+        "-c",
+        f"systemctl stop cardd.socket cardd.service pcscd.socket pcscd.service; rm -f {place}; touch {place}",
+    )
     command = (PYTHON, "-m", "cardd.cli.cardctl", "doctor", "pcscd_socket", "--fix", "--yes", "--json")
     told = machine.run(
         "sh", "-c", f"exec 2>/dev/null; env -u {SOCKET_NAME} {ENVIRONMENT} {' '.join(command)}", check=False

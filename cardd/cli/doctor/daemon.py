@@ -296,10 +296,12 @@ async def socket_rights(surroundings: Surroundings) -> Finding:
     if directory.st_uid in (ROOT, owner) and not directory.st_mode & OTHERS_WRITE:
         return await _reachable(path)
     is_its_own = directory.st_uid == owner and not directory.st_mode & stat.S_ISVTX  # no home of others, share or /tmp
-    if not is_its_own and path.parent != surroundings.usual.listen.socket.parent:
+    is_usual = path.parent == surroundings.usual.listen.socket.parent
+    if not (is_its_own or is_usual):
         return SOCKET_SHARED(path=str(path.parent), name=path.name)
     # by its name: whoever may write there may have put a socket of their own in its place
-    user = (Accounts().name(owner) or str(owner)) if owner == os.geteuid() else SERVICE_USER
+    is_services = is_usual and owner != os.geteuid()
+    user = SERVICE_USER if is_services else Accounts().name(owner) or str(owner)
     return SOCKET_DIRECTORY(path=str(path.parent), user=user)
 
 
