@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +17,7 @@ from typing import BinaryIO
 NO_FILE = errno.ENXIO  # what the kernel says of a socket, too
 ROOT = 0
 OTHERS_WRITE = 0o022
+MOST_LINKS = 40  # as the kernel follows
 SMALL, LISTS = 1024 * 1024, 16 * 1024 * 1024  # bytes, for who expects a page of settings or many certificates
 
 
@@ -93,18 +95,51 @@ def is_roots(found: os.stat_result) -> bool:
 
 def stays_roots(path: Path) -> bool:
     """Return whether only root can change what stands at this path."""
+    try:
+        return leads_as_root_says(path) and is_roots(path.stat())
+    except OSError:  # pragma: no cover - it was taken away between the two looks
+        return False
+
+
+def leads_as_root_says(path: Path) -> bool:
+    """Return whether only root can change where a path and the links on its way lead; what stands there may be others'.
+
+    In a folder that is everybody's, as /tmp, only what is root's stays in its place.
+    """
     if not path.is_absolute():
         return False
     try:
-        real = path.resolve(strict=True)
-        return all(_is_safe(each.stat()) for each in (real, *real.parents, *path.parent.resolve().parents, path.parent))
+        *way, end = _way(path)
     except OSError:
         return False
+    is_everybodys = any(_is_open(found) for found in way)
+    if any(found.st_uid != ROOT or (_is_open(found) and not found.st_mode & stat.S_ISVTX) for found in way):
+        return False
+    return end.st_uid == ROOT or not is_everybodys
 
 
-def _is_safe(found: os.stat_result) -> bool:
-    is_sticky = stat.S_ISDIR(found.st_mode) and bool(found.st_mode & stat.S_ISVTX)  # what is root's in it stays
-    return is_roots(found) or (found.st_uid == ROOT and is_sticky)
+def _way(path: Path) -> Iterator[os.stat_result]:
+    """Yield what is passed on the way to a path: folders and links from the root on, and last what stands there."""
+    at, left, links = Path("/"), [*reversed(path.parts[1:])], 0
+    yield at.stat()
+    while left:
+        step = at / left.pop()
+        found = step.lstat()
+        yield found
+        if not stat.S_ISLNK(found.st_mode):
+            at = step
+            continue
+        links += 1
+        if links > MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        target = step.readlink()
+        at = Path("/") if target.is_absolute() else at
+        left += [part for part in reversed(target.parts) if part != "/"]
+
+
+def _is_open(found: os.stat_result) -> bool:
+    """Return whether others can change it; a link has no rights of its own."""
+    return not stat.S_ISLNK(found.st_mode) and bool(found.st_mode & OTHERS_WRITE)
 
 
 def _check(path: Path, found: os.stat_result) -> None:

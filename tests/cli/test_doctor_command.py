@@ -22,6 +22,7 @@ from cardd.cli.doctor.examining import cause, examine
 from cardd.cli.doctor.surroundings import Surroundings
 from cardd.cli.wording import typed
 from cardd.errors import PscCertificateName
+from cardd.files import stays_roots
 from cardd.model import shown
 from tests.cli.breakages.making import listening
 from tests.cli.breakages.readers import NEWER
@@ -340,6 +341,17 @@ def test_root_follows_no_link_of_its_own_to_where_another_user_can_make_one(stra
     file.write_text(f'[state]\ndirectory = "{folders[0]}/state"\n')
     [fix] = stranger.run("doctor", "state", "--fix", "--yes", "--config", file, "--json").rows("fixes")
     assert (fix["is_done"], (folders[1] / "state").stat().st_mode & 0o777) == (False, 0o777)
+
+
+@other_user.needs_root
+def test_a_link_of_another_user_in_a_folder_of_everybodys_is_never_taken_for_roots(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    (tmp_path / "theirs").symlink_to("/usr/bin")
+    os.chown(tmp_path / "theirs", 65534, 65534, follow_symlinks=False)
+    (tmp_path / "through").symlink_to(tmp_path / "theirs")
+    (tmp_path / "roots").symlink_to("/usr/bin")
+    told = [stays_roots(tmp_path / name / "env") for name in ("theirs", "through", "roots")]
+    assert (told, stays_roots(tmp_path)) == ([False, False, True], False)
 
 
 def test_a_name_that_is_no_text_breaks_no_json(stranger: User, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from cardd.cli.command import Context
 from cardd.cli.doctor.check import Result
 from cardd.cli.waiting import agreed, can_ask, said_by
 from cardd.cli.wording import typed
-from cardd.files import ROOT, stays_roots
+from cardd.files import ROOT, leads_as_root_says
 from cardd.i18n import Domain
 from cardd.model import shown
 from cardd.values import Value
@@ -74,8 +74,7 @@ def _wider(result: Result, language: str) -> list[str]:
 def _led_astray(command: Sequence[str], language: str) -> str:
     """Return why root does not run it: a path in it is in a folder of somebody else's, who may make it a link."""
     paths = (Path(part) for part in command if part.startswith("/") and os.geteuid() == ROOT)
-    led = ((path, {path.parent, path.resolve().parent}) for path in paths)  # by links of root's own, too
-    if path := next((path for path, folders in led if not all(map(stays_roots, folders))), None):
+    if path := next((path for path in paths if not leads_as_root_says(path)), None):
         return _("others than root can change where {path} leads", language, path=str(path))
     return ""
 
