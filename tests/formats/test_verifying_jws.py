@@ -313,14 +313,14 @@ def test_the_first_timestamp_of_the_value_is_told(card: Pen, tsa: OpensslTsa, no
 
 
 def test_the_payload_beside_is_what_a_detached_one_covers(card: Pen, now: datetime) -> None:
-    for serialization in Serialization:
+    for serialization, beginning in ((Serialization.COMPACT, b"ey"), (JSON, b'{"protected":"')):
         options = JwsOptions(serialization, detached=True)
-        found = _read(card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now, options)), PAYLOAD)
+        document = card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now, options))
+        found = _read(document, PAYLOAD)
         assert (found.scope, found.intact, found.digest) == (Scope.DETACHED, True, sha256(PAYLOAD).digest())
-    assert list(json.loads(card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now, options)))) == [
-        "protected",
-        "signature",
-    ]
+        assert document.startswith(beginning)
+        assert PAYLOAD not in document
+        assert b"payload" not in document
 
 
 def test_sixty_four_signatures_are_read_and_no_more(card: Pen, now: datetime) -> None:

@@ -221,7 +221,7 @@ def test_base64_that_is_covered_says_nothing_of_the_element_around_it(mine: Pen,
         written, _ = held(b64encode(b"dose 10").decode(), attributes)
         document = signature(mine, reference, objects=written)
         assert (read(document).flaw, read(document).scope) == (None, scope)
-    assert xmlsec(tmp_path, document, mine)
+        assert xmlsec(tmp_path, document, mine)
 
 
 # --- the signed properties
