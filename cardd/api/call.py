@@ -351,7 +351,7 @@ async def websocket(call: Call, message_max: int, goodbye: float) -> web.WebSock
     # repeats of a header may be no text
     try:
         is_one = "Sec-WebSocket-Protocol" not in headers and bool(socket.can_prepare(call.http))
-    except UnicodeEncodeError:
+    except ValueError:
         is_one = False
     if not is_one:
         raise InvalidRequest(where="Upgrade", why="handshake")

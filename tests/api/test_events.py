@@ -234,6 +234,7 @@ async def test_a_handshake_of_any_bytes_is_refused_and_nothing_of_it_is_logged(
     for more in (
         b"Connection: Upgrade\x8d\r\nUpgrade: websocket\r\n",
         b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 1\xff\r\n",
+        b"\r\n".join((*map(str.encode, UPGRADE[:3]), b"Sec-WebSocket-Key: AAAAAAAAAAA\xd0AAAAAAAAAA==", b"")),
         "\r\n".join((*UPGRADE, "Sec-WebSocket-Protocol: s3cret", "")).encode(),
     ):
         reader, writer = await asyncio.open_unix_connection(api.path)
