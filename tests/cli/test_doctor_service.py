@@ -198,7 +198,9 @@ async def test_a_share_that_the_configuration_names_is_not_taken_from_its_group(
         os.chown(tmp_path / "cardd.sock", 65534, 65534)
         text = f'[state]\ndirectory = "{tmp_path}/share"\n[listen]\nsocket = "{tmp_path}/cardd.sock"\n'
         found = await result("state", configured(tmp_path, text))
-    assert (found.code, found.finding.fix, "ch" in found.remedy("en").split()) == ("state.shared", [], False)
+        (tmp_path / "share").chmod(0o755)
+        assert await code("state", configured(tmp_path, text)) == "state.foreign"  # cardd cannot write there
+    assert (found.code, found.finding.fix, "“sudo ch" in found.remedy("en")) == ("state.shared", [], False)
 
 
 # --- pinentry ---

@@ -133,7 +133,7 @@ def state(surroundings: Surroundings) -> Finding:
     is_its_own = found.st_uid == (os.geteuid() if uid is None else uid)
     if found.st_mode & stat.S_ISVTX or (found.st_mode & OTHERS_WRITE and not (is_usual or is_its_own)):
         return STATE_SHARED(path=str(path))  # /tmp and its like, a share
-    if uid is not None and found.st_uid not in (ROOT, uid):
+    if uid not in (None, found.st_uid):  # root's too, as / is
         accounts = Accounts()
         owner, user = (accounts.name(each) or str(each) for each in (found.st_uid, uid))
         return (STATE_OWNER if is_usual else STATE_FOREIGN)(path=str(path), owner=owner, user=user)
