@@ -35,7 +35,7 @@ from cardd.formats.document import filled, reading, size_of
 from cardd.formats.options import JwsOptions, Serialization
 from cardd.formats.prepared import Signer
 from cardd.formats.raw import ALGORITHMS, HASHES, accepts
-from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature, VerifiedTimestamp
+from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature, VerifiedTimestamp, claimed_time
 from cardd.model import JsonValue, Message
 from cardd.values import Value
 
@@ -314,7 +314,7 @@ def _flaw(header: _Header, certificate: x509.Certificate, value: bytes, before: 
 def _signing_time(header: _Header) -> datetime | None:
     if header.iat is not None:
         return EPOCH + timedelta(seconds=header.iat)  # fromtimestamp has the system's own faults
-    return datetime.fromisoformat(header.sigT).astimezone(UTC) if header.sigT else None
+    return claimed_time(header.sigT) if header.sigT else None
 
 
 def _timestamp(signature: _Signature) -> VerifiedTimestamp | None:

@@ -6,7 +6,7 @@ not revoked is judged apart; what authorities say of that is here too.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from cardd.formats.pdf.wire import Later
@@ -100,6 +100,12 @@ class VerifiedSignature(Value):
     def intact(self) -> bool:
         """Whether the signature is of this certificate's key, and of what is here."""
         return self.flaw is None
+
+
+def claimed_time(text: str) -> datetime:
+    """Return the time that a signer wrote, in UTC, whose zone it is where none was written. Raises ValueError."""
+    told = datetime.fromisoformat(text)
+    return told.astimezone(UTC) if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 class Status(StrEnum):

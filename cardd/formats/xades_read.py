@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import new, sha256
 from typing import BinaryIO, cast
 
@@ -24,7 +24,7 @@ from cardd.errors import (
 from cardd.formats import timestamp
 from cardd.formats.document import reading
 from cardd.formats.raw import HASHES, accepts
-from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature, VerifiedTimestamp
+from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature, VerifiedTimestamp, claimed_time
 from cardd.formats.xml import C14N, Element, canonical, parsed
 from cardd.formats.xmldsig import (
     BASE64,
@@ -255,10 +255,7 @@ def _holds(signed: SignedXml, certificate: bytes, algorithm: str) -> bool:
 
 def _signing_time(properties: Element | None) -> datetime | None:
     text = _text(properties, "{*}SignedSignatureProperties/{*}SigningTime") if properties is not None else None
-    if text is None:
-        return None
-    told = datetime.fromisoformat(text.strip())
-    return told.astimezone(UTC) if told.tzinfo else told.replace(tzinfo=UTC)
+    return None if text is None else claimed_time(text.strip())
 
 
 def _timestamp(signature: Element) -> VerifiedTimestamp | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64encode
+from collections.abc import Iterator
 from datetime import datetime
 from hashlib import sha256
 from io import BytesIO
@@ -251,18 +253,32 @@ def test_a_certificate_is_read_strictly(card: Pen, odd: str) -> None:
     assert told.value.params == {"format": "JWS"}
 
 
+@pytest.fixture
+def elsewhere() -> Iterator[None]:
+    """The machine is in another time zone."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize(
     ("header", "told"),
     [
         ({"iat": 1_700_000_000}, "2023-11-14T22:13:20+00:00"),
         ({"sigT": "2023-11-14T22:13:20Z", "crit": ["sigT"]}, "2023-11-14T22:13:20+00:00"),
         ({"sigT": "2023-11-14T23:13:20+01:00"}, "2023-11-14T22:13:20+00:00"),
+        ({"sigT": "2023-11-14T22:13:20"}, "2023-11-14T22:13:20+00:00"),
         ({"iat": 1_700_000_000, "sigT": "2001-01-01T00:00:00Z"}, "2023-11-14T22:13:20+00:00"),
         ({}, None),
     ],
-    ids=["iat", "sigT", "a zone", "both", "none"],
+    ids=["iat", "sigT", "a zone", "no zone", "both", "none"],
 )
-def test_the_time_that_the_signer_claims_is_told_in_utc(card: Pen, header: dict[str, object], told: str | None) -> None:
+def test_the_time_that_the_signer_claims_is_told_in_utc_wherever_the_reader_is(
+    card: Pen, header: dict[str, object], told: str | None
+) -> None:
     found = _read(_signed(card, **header))
     assert (found.signed_at.isoformat() if found.signed_at else None) == told
     assert (found.format, found.chain, found.scope) == (Format.JWS, card.signer.chain, Scope.WHOLE)
