@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import re
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def _merged(files: Iterable[tuple[str, str]]) -> Config:
 
 def _text(file: Path) -> str:
     try:
-        return read_file(file, SMALL).decode("utf-8-sig")  # editors of Windows put a mark before the first byte
+        return read_file(file, SMALL).removeprefix(BOM_UTF8).decode()  # editors of Windows begin with such a mark
     except FileNotFoundError:
         raise _invalid(str(file), "", Unfit("absent", "")) from None
     except PermissionError:

@@ -97,8 +97,10 @@ def base(workstation: Workstation) -> str:
     return workstation.daemon.url
 
 
-def rows(workstation: Workstation) -> list[str]:
+def rows(workstation: Workstation, site: str = "") -> list[str]:
+    """What the audit log has of lately, of everybody or of a site: rows of what others did may come late."""
     return [
         f"{row.entry.action} {row.entry.code or row.entry.outcome}"
         for row in AuditReader(workstation.daemon.state / "audit").tail(50)
+        if site in row.entry.caller
     ]

@@ -120,25 +120,25 @@ def rebinding(daemon: int) -> Iterator[int]:
 def test_a_foreign_page_reaches_nothing_and_sees_what_it_sees_at_a_closed_port(
     browser: Browser, portal: Portal, workstation: Workstation
 ) -> None:
-    before, dialogs = rows(workstation), len(workstation.pinentry.shown())
+    before, dialogs = rows(workstation, "evil.test"), len(workstation.pinentry.shown())
     with socket.socket() as closed, page(browser, portal, "evil.test") as tab:
         closed.bind(("127.0.0.1", 0))  # nobody listens
         here = tab.run(TRIES, base(workstation))
         nowhere = tab.run(TRIES, f"http://127.0.0.1:{closed.getsockname()[1]}")
     assert here == nowhere == dict.fromkeys(here, "error")
-    assert (rows(workstation), len(workstation.pinentry.shown())) == (before, dialogs)
+    assert (rows(workstation, "evil.test"), len(workstation.pinentry.shown())) == (before, dialogs)
 
 
 def test_no_spelling_of_this_machine_and_no_way_of_sending_gets_a_foreign_page_in(
     browser: Browser, portal: Portal, workstation: Workstation
 ) -> None:
     read = "return await fetch(`${arguments[0]}/v1/status`).then((answer) => answer.status, () => 'error')"
-    before, dialogs = rows(workstation), len(workstation.pinentry.shown())
+    before, dialogs = rows(workstation, "evil.test"), len(workstation.pinentry.shown())
     bases = {name: f"http://{name}:{workstation.daemon.port}" for name in SPELLINGS}
     with page(browser, portal, "evil.test") as tab:
         for address in bases.values():
             assert set(tab.run(SENDS, address).values()) == {"error"}, address
-    assert (rows(workstation), len(workstation.pinentry.shown())) == (before, dialogs)
+    assert (rows(workstation, "evil.test"), len(workstation.pinentry.shown())) == (before, dialogs)
     with page(browser, portal, "portal.test") as tab:
         served = {name for name, address in bases.items() if tab.run(read, address) == 200}
     assert served == {"127.1", "[::1]", "localhost"}  # the browser itself writes 127.0.0.1 for the first one

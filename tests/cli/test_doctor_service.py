@@ -135,7 +135,7 @@ async def test_a_socket_where_another_program_answers_is_told(tmp_path: Path) ->
 
 
 IMPORTS = """
-import asyncio, base64, encodings.idna, encodings.utf_8_sig, logging, sqlite3
+import asyncio, base64, encodings.idna, logging, sqlite3
 from pathlib import Path
 import cardd.formats.certificate, cardd.system.audit_file, cardd.core.readers
 from cardd.cli.doctor import CHECKS

@@ -240,9 +240,9 @@ def test_no_code_and_no_secret_is_written_anywhere(desk: Desk) -> None:
 def test_where_no_keyring_encrypts_the_enrolment_is_refused_and_says_what_to_do(poor: Desk) -> None:
     ran = poor.user.run("support", "enrol")
     assert ran.status == 1
-    assert "systemd-creds encrypt" in ran.err
+    assert "sudo cardctl support enrol --credential" in ran.err
     assert "otpauth" not in ran.out + ran.err
-    assert "systemd-creds encrypt" in poor.user.run("support", "enrol", "--lang", "fr").err
+    assert "sudo cardctl support enrol --credential" in poor.user.run("support", "enrol", "--lang", "fr").err
 
 
 def test_a_credential_of_systemd_is_made_without_a_plain_file(poor: Desk, tmp_path: Path) -> None:
