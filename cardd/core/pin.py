@@ -64,12 +64,12 @@ class PinEntry:
     ) -> tuple[T, Secret | None]:
         """Ask, VERIFY and work; a mistyped PIN is asked again while more than one try is left.
 
-        ``question`` says why; ``stored`` is tried before the user is asked; ``certificates`` and ``ensure_wanted`` are
-        those of ``HolderVerification``; ``operations`` of keys are done by the work, and some cards want the PIN for
-        each: who types it on the reader's keypad is told so before. Return the work's result and the PIN that the card
-        accepted, which the caller wipes; it is None when the PIN was typed on the reader's keypad. Raises PinBlocked
-        before asking anything; PinWrong when the user stops after a wrong one or when one try is left; LastTryRefused,
-        PinCancelled, PinTimeout, PinFormat, PinBackOff, PromptUnavailable, and what the card raises.
+        ``question`` says why; ``stored`` is tried before the user is asked, but not on the last try; ``certificates``
+        and ``ensure_wanted`` are those of ``HolderVerification``; ``operations`` of keys are done by the work, and some
+        cards want the PIN for each: who types it on the reader's keypad is told so before. Return the work's result and
+        the PIN that the card accepted, which the caller wipes; it is None when the PIN was typed on the reader's
+        keypad. Raises PinBlocked before asking; PinWrong when the user stops after a wrong one or when one try is left;
+        LastTryRefused, PinCancelled, PinTimeout, PinFormat, PinBackOff, PromptUnavailable, and what the card raises.
         """
         wrong: PinWrong | None = None
         attempts, told = 0, False
@@ -157,6 +157,8 @@ class PinEntry:
                     raise PinCancelled  # a message beside the keypad cannot show a long list
             async with self._dialogs.keypad(_beside_keypad(asked)):
                 return await card.access.use(work, replace(login, times=times), operations=operations), None
+        if stored is not None and login.spend_last_try:
+            stored.wipe()  # who agreed to it types it: nobody knows whether what is kept is right
         secret = stored or Secret()
         try:
             if not secret:

@@ -11,6 +11,7 @@ from cardd.i18n import N_
 _UNUSABLE: Words = {
     "why": {
         "absent": N_("there is none"),
+        "refused": N_("the one that is kept was wrong; after a restart it is tried again"),
         "certificate": N_("the organisation's certificate is missing"),
         "no_keyring": N_("no keyring that encrypts is at hand"),
         "locked_keyring": N_("the keyring stays locked"),

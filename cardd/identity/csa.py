@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from cardd.errors import (
     CardIncomplete,
     MethodUnavailable,
     PcscUnavailable,
+    PinWrong,
     PscIncomplete,
     SecretStoreUnavailable,
 )
@@ -107,22 +108,31 @@ class CsaLogins:
 
 
 class StoredPassword:
-    """``StoredPin`` from the OS's secrets."""
+    """``StoredPin`` from the OS's secrets; a wrong one is presented once in the daemon's life: tokens count."""
 
     def __init__(self, secrets: SecretStore) -> None:
         self._secrets = secrets
-        self._was_refused = False
+        self.was_refused = False
 
     async def get(self) -> Secret | None:
         """Return the password; None where nothing keeps one, or the kept one was wrong."""
-        if not self._was_refused:
+        if not self.was_refused:
             with contextlib.suppress(SecretStoreUnavailable):
                 return await self._secrets.get(CSA)
         return None
 
     def refused(self) -> None:
         """Take note that the password was wrong: it is not tried again."""
-        self._was_refused = True
+        self.was_refused = True
+
+    @contextlib.contextmanager
+    def presented(self) -> Iterator[None]:
+        """Present the password inside, and take note where it is wrong."""
+        try:
+            yield
+        except PinWrong:
+            self.refused()
+            raise
 
 
 class OrganisationKey(Part):
@@ -162,10 +172,14 @@ class OrganisationKey(Part):
 
         question = question_of(caller, "organisation")
         async with self._turns.setdefault(session.id, asyncio.Lock()):  # so that two requests do not both ask
-            stored = self._given.pop(session.id, None) or await self._csa.password.get()
-            value, password = await self._pins.login(
-                card, session.id, caller.key, question, unless_ended, stored=stored
-            )
+            given, kept = self._given.pop(session.id, None), self._csa.password
+            stored = given or await kept.get()
+            with contextlib.nullcontext() if given else kept.presented():
+                value, password = await self._pins.login(
+                    card, session.id, caller.key, question, unless_ended, stored=stored
+                )
+            if stored is not given and password is not stored:
+                kept.refused()
             if password is not None and self._sessions.is_open(session):
                 self._given[session.id] = password
             elif password is not None:
@@ -226,8 +240,8 @@ async def service_key(csa: CsaLogins) -> ServiceKey:
 async def _use(csa: CsaLogins, card: InsertedCard, work: Callable[[Card], T], *, accepted: bool = False) -> T:
     password = await csa.password.get()
     if password is None:
-        raise PscIncomplete(what="csa", why="absent")
-    with password:
+        raise PscIncomplete(what=CSA, why="refused" if csa.password.was_refused else "absent")
+    with password, csa.password.presented():
         return await card.access.use(work, HolderVerification(NOBODY, password, accepted=accepted))
 
 

@@ -258,6 +258,19 @@ async def test_an_e_cps_session_joins_with_the_organisation_s_key_in_air(
     assert ecps.audit.acts().count("assertion.vihf done") == 2
 
 
+async def test_in_air_a_wrong_password_of_the_organisation_is_presented_once(
+    ecps: Workbench, psc: PscRig, keys: FilesSource
+) -> None:
+    await keys.start(ecps.readers)
+    ecps.secrets.values["csa"] = b"perdu"
+    for problem in ("refused", None):  # in the second session nothing was wrong before
+        path, token = await e_cps(ecps, psc)
+        ecps.person.pins, ecps.person.pin_questions = [PASSWORD], []
+        assert (await ecps.call("POST", f"{path}/assertions", VIHF, bearer=token)).status == 200
+        assert [asked.problem for asked in ecps.person.pin_questions] == [problem]
+        await ecps.call("DELETE", path, bearer=token)
+
+
 @pytest.mark.parametrize("answer", [Choice.YES, Choice.NO])
 async def test_an_e_cps_login_asks_for_the_consent_once_the_mobile_has_agreed(
     ecps: Workbench, psc: PscRig, answer: Choice

@@ -138,6 +138,20 @@ async def test_without_the_password_of_the_organisation_s_own_key_nobody_is_aske
     assert api.person.pin_questions == []
 
 
+async def test_a_wrong_password_of_the_organisation_s_own_key_is_presented_once(
+    working: Working, psc: PscRig, tmp_path: Path
+) -> None:
+    (tmp_path / "own.p12").write_bytes(psc.authority.issue(ORGANISATION).pkcs12(PASSWORD))
+    api = await working(psc, "mtls", authentication="tls", organisation=True)
+    async with holding(api, tmp_path / "own.p12", b"perdu"):
+        assert (await refused(api)).code == "pin.refused"
+        api.secrets.values["csa"] = PASSWORD  # as far as the daemon knows, it is the same
+        again = await refused(api)
+        assert again.code == "psc.incomplete"
+        assert "redémarrage" in again.text("detail")
+    assert api.person.pin_questions == []
+
+
 async def test_another_organisation_s_certificate_is_told_as_such(working: Working, psc: PscRig) -> None:
     api = await working(psc, "mtls", psc.authority.issue("AUTRE SIMULATION"), authentication="tls")
     assert (await refused(api)).code == "psc.client_refused"

@@ -7,8 +7,11 @@ from functools import partial
 
 import pytest
 
+from cardd.core.dialog_lines import question_of
+from cardd.core.pin import PinEntry
 from cardd.errors import CarddError, LastTryRefused, PinBackOff, PinBlocked, PinCancelled, PinWrong
 from cardd.model import Choice, Peer
+from cardd.secret import Secret
 from cardd.values import replace
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, OTHER, PIN, Core
@@ -69,6 +72,18 @@ async def test_with_one_try_left_a_yes_lets_the_right_pin_through(core: Core) ->
         await core.login.open(CALLER, None)
     session, _ = await core.login.open(OTHER, None)
     assert session.state == "active"
+
+
+async def test_a_kept_pin_never_takes_the_last_try_which_is_typed(core: Core) -> None:
+    core.person.pins = ["0000", "0000", PIN]
+    with pytest.raises(PinWrong):
+        await core.login.open(CALLER, None)
+    pins, [card] = PinEntry(core.parts.dialogs, core.parts.lifecycle), core.readers.cards()
+    question = question_of(OTHER, "organisation")
+    kept = Secret.of(b"9999")  # a wrong one
+    await pins.login(card, "session", OTHER.key, question, lambda _: None, stored=kept)
+    assert core.person.pins == []
+    assert not kept
 
 
 async def test_a_blocked_card_is_told_before_any_pin_is_asked(core: Core) -> None:
