@@ -15,6 +15,7 @@ import pytest
 from keyring.backends import fail
 
 from cardd.cli.doctor import CHECKS
+from cardd.cli.doctor.check import Level
 from cardd.cli.doctor.examining import cause, examine
 from cardd.cli.doctor.surroundings import Surroundings
 from cardd.cli.policies import Policies
@@ -26,7 +27,7 @@ from cardd.values import replace
 from cardd_simulators.cards.interface import PoweredCard
 from tests.api.test_ecps_check import started
 from tests.api.workbench import Workbench
-from tests.cli.breakages.machine import DENIED, forbidden
+from tests.cli.breakages.machine import AVC, DENIED, forbidden
 from tests.cli.breakages.making import agent, as_installed, orphan, small_disk, with_files
 from tests.cli.breakages.network import OUTSIDE
 from tests.cli.breakages.readers import plug_in
@@ -72,6 +73,26 @@ async def test_what_was_forbidden_to_a_service_that_is_down_is_why(tmp_path: Pat
         found = cause(results)
         assert found
         assert (found.code, [one.code for one in results][1]) == (expected, "pcscd.absent")
+
+
+@pytest.mark.parametrize("state", ["failed", "activating"])
+async def test_a_service_that_systemd_cannot_start_is_not_started_once_more_to_see_why(
+    tmp_path: Path, state: str
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:  # systemd, which starts it for whoever connects
+        listening.bind(str(tmp_path / "cardd.sock"))
+        listening.listen()
+        listening.settimeout(0)
+        surroundings = Surroundings(
+            base=tmp_path / "cardd.sock",
+            kernel_log=lambda: forbidden(AVC),
+            last_start={"cardd": 0}.__getitem__,
+            unit=lambda: {"ActiveState": state, "SocketState": "active"},
+        )
+        [found] = await examine(CHECKS, ["denials"], surroundings)
+        assert (found.code, found.level) == ("denials.selinux", Level.FAILURE)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
 
 
 def test_a_socket_of_pcscds_that_this_user_may_not_use_is_told(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ DENIALS_SELINUX = warning(
     N_("SELinux has kept {program} from {what}."),
     N_("Give support the lines of “sudo ausearch -m avc -ts boot”: the policy of this system lacks a rule."),
 )
+FAILING = ("failed", "activating")  # states of systemd's
 SERVICES = ("cardd", "pcscd")  # started anew, they have left behind what was forbidden before
 PROGRAMS = r"cardd(?:-agent)?|pcscd|pinentry[a-z0-9-]*"
 APPARMOR = re.compile(rf'apparmor="DENIED" operation="(?P<what>[^"]+)".*? comm="(?P<program>{PROGRAMS})"')
@@ -105,6 +106,9 @@ def _is_down(program: str, surroundings: Surroundings) -> bool:
             case "pcscd":
                 surroundings.readers_of_pcscd()
             case "cardd":
+                unit = surroundings.unit() or {}
+                if unit.get("ActiveState") in FAILING:  # whom a question would start once more, and wait for
+                    return True
                 surroundings.ask(CarddClient.status)
     except Unknowable as unknown:
         return unknown.reason in ("no_pcscd", "no_daemon")
