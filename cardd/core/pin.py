@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
@@ -58,31 +59,31 @@ class PinEntry:
         work: Work[T],
         *,
         stored: Secret | None = None,
+        refused: Callable[[], None] | None = None,
         certificates: frozenset[bytes] = frozenset(),
         ensure_wanted: Callable[[], None] | None = None,
         operations: int = 1,
     ) -> tuple[T, Secret | None]:
         """Ask, VERIFY and work; a mistyped PIN is asked again while more than one try is left.
 
-        ``question`` says why; ``stored`` is tried before the user is asked, but not on the last try; ``certificates``
-        and ``ensure_wanted`` are those of ``HolderVerification``; ``operations`` of keys are done by the work, and some
-        cards want the PIN for each: who types it on the reader's keypad is told so before. Return the work's result and
-        the PIN that the card accepted, which the caller wipes; it is None when the PIN was typed on the reader's
-        keypad. Raises PinBlocked before asking; PinWrong when the user stops after a wrong one or when one try is left;
-        LastTryRefused, PinCancelled, PinTimeout, PinFormat, PinBackOff, PromptUnavailable, and what the card raises.
+        ``question`` says why; ``stored`` is tried before the user is asked, but not on the last try, and ``refused``
+        called when it is wrong; ``certificates`` and ``ensure_wanted`` are those of ``HolderVerification``;
+        ``operations`` of keys are done by the work, and some cards want the PIN for each: who types at a keypad is
+        told. Return the work's result and the PIN that the card accepted, which the caller wipes; None when it was
+        typed at a keypad. Raises PinBlocked before asking; PinWrong when the user stops after a wrong one, or one try
+        is left; LastTryRefused, PinCancelled, PinTimeout, PinFormat, PinBackOff, PromptUnavailable, and what the card
+        raises.
         """
-        wrong: PinWrong | None = None
-        attempts, told = 0, False
+        wrong, attempts, told = None, 0, False
         asking = HolderVerification(session, None, certificates=certificates, caller=client)
         if ensure_wanted:
             asking = replace(asking, ensure_wanted=ensure_wanted)
+        attempt = partial(self._attempt, card, asking, refused=refused, operations=operations)
         with self.telling(card, client):
             while True:
                 asked = await self.question(card, client, question, _problem(wrong))
                 try:
-                    outcome = await self._attempt(
-                        card, asking, asked, work, stored=None if wrong else stored, operations=operations
-                    )
+                    outcome = await attempt(asked, work, stored=None if wrong else stored)
                 except PinForEach:
                     if card.access.wants_pin_for_each and not told:
                         told = True  # by the next question: the card is known now
@@ -143,6 +144,7 @@ class PinEntry:
         work: Work[T],
         *,
         stored: Secret | None,
+        refused: Callable[[], None] | None,
         operations: int,
     ) -> tuple[T, Secret | None]:
         login = replace(login, spend_last_try=asked.tries_left == 1)
@@ -165,7 +167,9 @@ class PinEntry:
                 async with card.access.kept():
                     await self._dialogs.ask_pin(asked, secret)
             return await card.access.use(work, replace(login, pin=secret)), secret
-        except BaseException:
+        except BaseException as error:
+            if refused and secret is stored and isinstance(error, (PinWrong, PinBlocked)):
+                refused()
             secret.wipe()
             raise
 

@@ -222,17 +222,17 @@ class CardLogins:
     ) -> tuple[tuple[CardCertificate, ...], Secret | None, str]:
         """Return the certificates, the PIN that the card accepted, and whose consent that was."""
         stored = await method.stored.get() if method.stored else None
-        accepted = False
         _require_keys(await card.access.info())
-        try:
-            certificates, pin = await self._pins.login(
-                card, session_id, client, question, lambda opened: opened.certificates(), stored=stored
-            )
-            accepted = pin is stored
-        finally:
-            if method.stored and stored is not None and not accepted:
-                method.stored.refused()
-        return certificates, pin, "stored" if stored is not None and accepted else "pin"
+        certificates, pin = await self._pins.login(
+            card,
+            session_id,
+            client,
+            question,
+            lambda opened: opened.certificates(),
+            stored=stored,
+            refused=method.stored.refused if method.stored else None,
+        )
+        return certificates, pin, "stored" if stored is not None and pin is stored else "pin"
 
     def _require_validity(self, certificate: bytes) -> None:
         """Raises LoginCertificateExpired or LoginCertificateNotYetValid, where such a certificate is not just noted."""

@@ -28,6 +28,7 @@ from cardd.errors import (
     CardIncomplete,
     MethodUnavailable,
     PcscUnavailable,
+    PinBlocked,
     PinWrong,
     PscIncomplete,
     SecretStoreUnavailable,
@@ -130,7 +131,7 @@ class StoredPassword:
         """Present the password inside, and take note where it is wrong."""
         try:
             yield
-        except PinWrong:
+        except (PinWrong, PinBlocked):
             self.refused()
             raise
 
@@ -174,17 +175,21 @@ class OrganisationKey(Part):
         async with self._turns.setdefault(session.id, asyncio.Lock()):  # so that two requests do not both ask
             given, kept = self._given.pop(session.id, None), self._csa.password
             stored = given or await kept.get()
-            with contextlib.nullcontext() if given else kept.presented():
-                value, password = await self._pins.login(
-                    card, session.id, caller.key, question, unless_ended, stored=stored
-                )
-            if stored is not given and password is not stored:
-                kept.refused()
+            refused = kept.refused if stored is not given else self._forget
+            value, password = await self._pins.login(
+                card, session.id, caller.key, question, unless_ended, stored=stored, refused=refused
+            )
             if password is not None and self._sessions.is_open(session):
                 self._given[session.id] = password
             elif password is not None:
                 password.wipe()
         return value
+
+    def _forget(self) -> None:
+        """Forget every password that was given: the one of one session is wrong now, and so are those of the others."""
+        for password in self._given.values():
+            password.wipe()
+        self._given.clear()
 
     def session_closed(self, session: Session, _reason: str) -> None:
         """Forget the password that was given for the session."""

@@ -117,6 +117,7 @@ let sure = ""; // the act that the person is asked about once more
 let sureSince = 0;
 const busy = new Set(); // acts that wait for their answer
 const tabs = new BroadcastChannel("status page"); // this browser's tabs with this page
+let opened = 0; // when this page was; no two are at the same time
 
 function text(name, values = {}, texts = TEXTS) {
   const found = texts[name]?.[language === "fr" ? 0 : 1] ?? name;
@@ -339,6 +340,7 @@ function again() {
 }
 
 async function look({ anew = false, asks = false } = {}) {
+  if (!pass) return;
   lookedAt = performance.now();
   const turn = ++turns;
   const paths = READ.map((name) => (name === "cards" && asks ? "cards?pin=true" : name));
@@ -401,7 +403,8 @@ async function enter() {
   try {
     pass = (await (await call("POST", "/v1/status-page/sessions", { link })).json()).token;
     sessionStorage.setItem(PASS, pass);
-    tabs.postMessage("opened");
+    opened = Date.now() + Math.random();
+    tabs.postMessage(opened);
   } catch (fault) {
     say(fault.message); // a pass that this tab has serves on
   }
@@ -423,8 +426,9 @@ function begin() {
 }
 
 // One page is enough: those of before make way for the one that was just opened, and close where the browser lets them.
-tabs.addEventListener("message", () => {
-  if (!pass || busy.size) return; // what a person is doing in this one would be broken off
+tabs.addEventListener("message", ({ data: other }) => {
+  if (!pass || other < opened) return; // of two that are opened at once the later one stays
+  if (busy.size) return; // what a person is doing in this one would be broken off
   leaving.abort();
   leave();
   say(text("elsewhere"));

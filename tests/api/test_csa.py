@@ -53,6 +53,19 @@ async def test_the_structure_is_proven_and_the_person_declared(csa: Workbench) -
     assert (identity["national_id"], identity["is_declared"]) == (ACTING["national_id"], True)
 
 
+async def test_a_kept_password_that_was_not_presented_serves_later(csa: Workbench) -> None:
+    secret = await csa.pair()
+    csa.person.pins = ["perdu", "perdu"]
+    for _ in range(2):
+        await csa.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    csa.secrets.values["csa"] = PASSWORD.encode()
+    assert (await csa.call("POST", "/v1/sessions", LOGIN, bearer=secret)).code == "pin.back_off"
+    csa.clock.seconds += 60
+    asked = len(csa.person.pin_questions)
+    assert (await csa.call("POST", "/v1/sessions", LOGIN, bearer=secret)).status == 201
+    assert len(csa.person.pin_questions) == asked
+
+
 async def test_a_kept_password_asks_nobody_and_the_audit_log_says_so(csa: Workbench) -> None:
     csa.secrets.values["csa"] = PASSWORD.encode()
     await csa.call("POST", "/v1/sessions", LOGIN, bearer=await csa.pair())

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from time import sleep
+from time import sleep, time
 from urllib.parse import urlsplit
 
 import pytest
@@ -193,6 +193,18 @@ def test_a_page_that_is_opened_again_takes_the_place_of_the_one_before(browser: 
             assert before.run("return sessionStorage.pass ?? null") is None
             before.close()
         assert reads(tab, "e-CPS")
+
+
+def test_of_two_pages_that_are_opened_at_once_one_stays(browser: Browser, own: Workstation) -> None:
+    enter = "setTimeout(() => { location.hash = arguments[0]; }, arguments[1] - Date.now());"
+    entered = "return sessionStorage.pass !== undefined"
+    links = [link(own), link(own)]
+    with browser.tab(links[0].partition("#")[0]) as one, browser.tab(one.address) as other:
+        at = int(time() * 1000) + 400
+        for tab, each in zip((one, other), links, strict=True):
+            tab.run(enter, each.partition("#")[2], at)
+        sleep(0.9)  # until both have been, and have heard of each other
+        assert [tab.run(entered) for tab in (one, other)].count(True) == 1
 
 
 def test_no_page_of_another_origin_frames_reads_or_holds_it(browser: Browser, portal: Portal, own: Workstation) -> None:

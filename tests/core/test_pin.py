@@ -9,7 +9,7 @@ import pytest
 
 from cardd.core.dialog_lines import question_of
 from cardd.core.pin import PinEntry
-from cardd.errors import CarddError, LastTryRefused, PinBackOff, PinBlocked, PinCancelled, PinWrong
+from cardd.errors import CarddError, LastTryRefused, PinBackOff, PinBlocked, PinCancelled, PinWrong, PromptUnavailable
 from cardd.model import Choice, Peer
 from cardd.secret import Secret
 from cardd.values import replace
@@ -83,6 +83,17 @@ async def test_a_kept_pin_never_takes_the_last_try_which_is_typed(core: Core) ->
     kept = Secret.of(b"9999")  # a wrong one
     await pins.login(card, "session", OTHER.key, question, lambda _: None, stored=kept)
     assert core.person.pins == []
+    assert not kept
+
+
+async def test_a_kept_pin_is_told_to_be_wrong_though_nobody_can_be_asked(core: Core) -> None:
+    pins, [card] = PinEntry(core.parts.dialogs, core.parts.lifecycle), core.readers.cards()
+    core.person.fault = PromptUnavailable(why="no_agent")
+    question, told = question_of(OTHER, "organisation"), asyncio.Event()
+    kept = Secret.of(b"9999")
+    with pytest.raises(PromptUnavailable):
+        await pins.login(card, "session", OTHER.key, question, lambda _: None, stored=kept, refused=told.set)
+    assert told.is_set()
     assert not kept
 
 

@@ -140,6 +140,27 @@ def test_a_purge_leaves_the_user_of_a_state_that_was_put_aside_and_else_nothing(
     assert (f"the user cardd stays: /var/lib/{copy} is its own" in ran.stderr) is bool(copy)
 
 
+ELSEWHERE = """
+set -e
+for place in /var/lib /srv /mnt; do mount -t tmpfs none $place; done
+mkdir -p /mnt/e /mnt/w /var/lib/cardd/audit /srv/var/lib/cardd/audit /srv/etc/cardd /srv/run/cardd
+mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/e,workdir=/mnt/w /etc
+echo "cardd:x:977:977::/var/lib/cardd:/usr/sbin/nologin" >> /etc/passwd
+DPKG_ROOT=/srv sh "$1" purge
+getent passwd cardd | cut -d: -f1
+find /var/lib /srv -name "cardd*"
+"""
+
+
+@needs_dpkg
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have an /etc of its own")
+def test_a_purge_in_another_tree_leaves_this_machines_state_and_user() -> None:
+    command = ["unshare", "--mount", "sh", "-c", ELSEWHERE, "sh", str(DEBIAN / "cardd.postrm")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["cardd", "/var/lib/cardd"]
+    assert "the user cardd stays" in ran.stderr
+
+
 def test_the_list_of_materials_has_each_locked_package_with_its_licence() -> None:
     command = [sys.executable, ".make/sbom.py", "nowhere"]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "1796000000"}
