@@ -71,21 +71,24 @@ def _atr(data: bytes) -> None:
     takes_extended_apdus(data)
 
 
+def answering(data: bytes, most: int) -> Callable[[bytes], bytes]:
+    """A card that answers by these bytes, whatever it is asked: each behind two bytes with its length; then 9000."""
+    rest = data
+
+    def answer(_: bytes) -> bytes:
+        nonlocal rest
+        if len(rest) < 2:
+            return SW.OK.to_bytes(2)
+        size = int.from_bytes(rest[:2]) % (most + 1)
+        told, rest = rest[2 : 2 + size], rest[2 + size :]
+        return told
+
+    return answer
+
+
 def _conversation(protocol: Protocol) -> Callable[[bytes], Response]:
-    """The bytes as a card's successive answers, each behind two bytes with its length; then 9000."""
-
     def talk(data: bytes) -> Response:
-        rest = data
-
-        def answer(_: bytes) -> bytes:
-            nonlocal rest
-            if len(rest) < 2:
-                return SW.OK.to_bytes(2)
-            size = int.from_bytes(rest[:2]) % (ANSWER_MAX + 1)
-            told, rest = rest[2 : 2 + size], rest[2 + size :]
-            return told
-
-        channel = CountingChannel(answer, protocol=protocol)
+        channel = CountingChannel(answering(data, ANSWER_MAX), protocol=protocol)
         try:
             return channel.transmit(Command(0x00, 0xB0, 0x00, 0x00, le=256))
         finally:

@@ -11,7 +11,7 @@ from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 
-from cardd.apdu import SW, Protocol
+from cardd.apdu import Protocol
 from cardd.driver import Card, CardDriver, Channel
 from cardd.errors import CarddError
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message
@@ -25,6 +25,7 @@ from cardd_drivers.pkcs11.gate import Gate
 from cardd_drivers.pkcs12.card import PASSWORD, KeyFiles
 from cardd_drivers.vitale import VitaleDriver
 from tests.drivers.channel import CPS3_ATR, CountingChannel
+from tests.fuzz.cards import answering
 from tests.fuzz.parser import Parser
 
 CPS4_ATR = bytes.fromhex("3B9B188001001225006480040100009044")
@@ -77,20 +78,8 @@ def _keys_used(card: Card) -> None:
 
 
 def _card(driver: CardDriver, kind: CardKind, atr: bytes) -> Callable[[bytes], None]:
-    """The bytes as a card's answers to whatever it is asked, each behind two bytes with its length; then 9000."""
-
     def talk(data: bytes) -> None:
-        rest = data
-
-        def answer(_: bytes) -> bytes:
-            nonlocal rest
-            if len(rest) < 2:
-                return SW.OK.to_bytes(2)
-            size = int.from_bytes(rest[:2]) % (ANSWER_MAX + 1)
-            told, rest = rest[2 : 2 + size], rest[2 + size :]
-            return told
-
-        channel = CountingChannel(answer, atr=atr, protocol=Protocol.T1)
+        channel = CountingChannel(answering(data, ANSWER_MAX), atr=atr, protocol=Protocol.T1)
         try:
             _used(driver.open(channel, kind))
         finally:
