@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
@@ -47,10 +48,15 @@ def test_what_the_kernel_forbade_is_read_in_the_journal(machine: Machine) -> Non
     """The kernel's log is a pipe here: what comes out of it goes through the real journald and journalctl."""
     # who writes waits for a reader: this is one, until journald is
     machine.run("sh", "-c", "mkfifo /dev/kmsg; exec 3<>/dev/kmsg; systemctl restart systemd-journald.service")
-    machine.run("sh", "-c", f"echo '5,1,1,-;{DENIED}' > /dev/kmsg")
-    eventually_here(lambda: doctor(machine, "denials") == "denials.apparmor")
-    machine.run("sh", "-c", f"echo '5,2,2,-;{AVC}' > /dev/kmsg")
-    eventually_here(lambda: doctor(machine, "denials") == "denials.selinux")
+    numbers = count(1)
+
+    def is_told(line: str, code: str) -> bool:
+        # each time anew: what systemd itself writes there makes one record with ours, which journald cannot read
+        machine.run("sh", "-c", f"echo '5,{next(numbers)},1,-;{line}' > /dev/kmsg")
+        return doctor(machine, "denials") == code
+
+    eventually_here(lambda: is_told(DENIED, "denials.apparmor"))
+    eventually_here(lambda: is_told(AVC, "denials.selinux"))
 
 
 def test_a_file_in_the_place_of_pcscds_socket_goes_by_the_remedy_alone(machine: Machine) -> None:
