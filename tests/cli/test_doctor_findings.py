@@ -68,16 +68,19 @@ async def test_what_was_forbidden_to_a_service_that_is_down_is_why(tmp_path: Pat
     use_socket(tmp_path / "none")
     surroundings = Surroundings(base=tmp_path / "none.sock", kernel_log=lambda: forbidden(DENIED))
     for start, expected in ((59_000_000, "denials.apparmor"), (61_000_000, "pcscd.absent")):
-        now = replace(surroundings, last_start={"pcscd": start, "cardd": 0}.__getitem__)
+        unit = {"ActiveState": "active", "ExecMainStartTimestampMonotonic": f"{start}"}
+        now = replace(surroundings, unit={"pcscd": unit}.get)
         results = await examine(CHECKS, ["denials", "pcscd"], now)
         found = cause(results)
         assert found
         assert (found.code, [one.code for one in results][1]) == (expected, "pcscd.absent")
 
 
-@pytest.mark.parametrize("state", ["failed", "activating"])
-async def test_a_service_that_systemd_cannot_start_is_not_started_once_more_to_see_why(
-    tmp_path: Path, state: str
+@pytest.mark.parametrize(
+    ("state", "level"), [("failed", Level.FAILURE), ("activating", Level.FAILURE), ("inactive", Level.WARNING)]
+)
+async def test_a_service_that_does_not_run_is_not_started_to_see_whether_what_was_forbidden_is_why(
+    tmp_path: Path, state: str, level: Level
 ) -> None:
     with socket.socket(socket.AF_UNIX) as listening:  # systemd, which starts it for whoever connects
         listening.bind(str(tmp_path / "cardd.sock"))
@@ -86,11 +89,10 @@ async def test_a_service_that_systemd_cannot_start_is_not_started_once_more_to_s
         surroundings = Surroundings(
             base=tmp_path / "cardd.sock",
             kernel_log=lambda: forbidden(AVC),
-            last_start={"cardd": 0}.__getitem__,
-            unit=lambda: {"ActiveState": state, "SocketState": "active"},
+            unit={"cardd": {"ActiveState": state, "SocketState": "active"}}.get,
         )
         [found] = await examine(CHECKS, ["denials"], surroundings)
-        assert (found.code, found.level) == ("denials.selinux", Level.FAILURE)
+        assert (found.code, found.level) == ("denials.selinux", level)
         with pytest.raises(BlockingIOError):
             listening.accept()
 

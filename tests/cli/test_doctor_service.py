@@ -169,7 +169,7 @@ def test_a_socket_that_this_user_may_not_use_is_told(tmp_path: Path) -> None:
     ],
 )
 async def test_a_service_that_waits_for_a_call_is_not_said_to_run(unit: dict[str, str], expected: str) -> None:
-    assert await code("service", Surroundings(unit=lambda: unit)) == expected
+    assert await code("service", Surroundings(unit=lambda _: unit)) == expected
 
 
 async def test_a_strangers_socket_makes_nobody_the_directorys_owner(tmp_path: Path) -> None:
@@ -479,7 +479,7 @@ CLOSED = {"ActiveState": "active", "IPAddressDeny": "0.0.0.0/0 ::/0", "IPAddress
 async def test_a_service_that_systemd_keeps_from_the_network_is_told_where_it_needs_it(
     tmp_path: Path, text: str, unit: dict[str, str] | None, expected: str
 ) -> None:
-    found = await result("network", replace(configured(tmp_path, text), unit=lambda: unit))
+    found = await result("network", replace(configured(tmp_path, text), unit=lambda _: unit))
     assert found.code == expected
     assert ("network.conf" in found.remedy("fr")) is (expected == "network.closed")
 

@@ -84,7 +84,7 @@ def test_systemd_is_believed_of_a_service_and_its_socket(
         (tmp_path / "systemctl").write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin:/bin" if script else str(tmp_path))
-    assert unit_properties() == found
+    assert unit_properties("cardd") == found
 
 
 def test_a_doctor_with_a_configuration_that_cannot_be_used_looks_with_the_defaults(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ SERVICE_MASKED = failure(
 
 def service(surroundings: Surroundings) -> Finding:
     """Check whether systemd has given the service up, starts it in vain, or was told never to start it."""
-    unit = surroundings.unit()
+    unit = surroundings.unit("cardd")
     if unit is None:
         raise Unknowable("no_unit")
     if unit.get("LoadState") == "masked":

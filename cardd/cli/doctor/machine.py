@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -77,7 +78,6 @@ DENIALS_SELINUX = warning(
     N_("SELinux has kept {program} from {what}."),
     N_("Give support the lines of “sudo ausearch -m avc -ts boot”: the policy of this system lacks a rule."),
 )
-FAILING = ("failed", "activating")  # states of systemd's
 SERVICES = ("cardd", "pcscd")  # started anew, they have left behind what was forbidden before
 PROGRAMS = r"cardd(?:-agent)?|pcscd|pinentry[a-z0-9-]*"
 APPARMOR = re.compile(rf'apparmor="DENIED" operation="(?P<what>[^"]+)".*? comm="(?P<program>{PROGRAMS})"')
@@ -89,26 +89,35 @@ def denials(surroundings: Surroundings) -> Finding:
     lines = surroundings.kernel_log()
     if lines is None:
         raise Unknowable("no_rights")
-    last_start = cache(surroundings.last_start)
+    unit = cache(lambda service: surroundings.unit(service) or {})
     for one in reversed(lines):  # the last one first
         for pattern, told in ((APPARMOR, DENIALS_APPARMOR), (SELINUX, DENIALS_SELINUX)):
             found = pattern.search(one.line)
-            if found and (found["program"] not in SERVICES or one.at >= last_start(found["program"])):
-                outcome = told.as_failure() if _is_down(found["program"], surroundings) else told
-                return outcome(program=found["program"], what=found["what"].strip())
+            if found is None:
+                continue
+            program, state = found["program"], unit(found["program"]) if found["program"] in SERVICES else {}
+            if one.at >= int(state.get("ExecMainStartTimestampMonotonic") or 0):
+                outcome = told.as_failure() if _is_down(program, state, surroundings) else told
+                return outcome(program=program, what=found["what"].strip())
     return DENIALS_OK()
 
 
-def _is_down(program: str, surroundings: Surroundings) -> bool:
-    """Return whether this is one of the two services, and it does not answer."""
+def _is_down(program: str, unit: Mapping[str, str], surroundings: Surroundings) -> bool:
+    """Return whether this is one of the two services, and it does not answer.
+
+    One that systemd would start for whoever asks is not asked: that takes its time, and what was forbidden before the
+    last start does not count the next time.
+    """
+    match unit:
+        case {"ActiveState": "failed" | "activating"}:
+            return True
+        case {"ActiveState": "inactive", "SocketState": "active"}:
+            return False
     try:
         match program:
             case "pcscd":
                 surroundings.readers_of_pcscd()
             case "cardd":
-                unit = surroundings.unit() or {}
-                if unit.get("ActiveState") in FAILING:  # whom a question would start once more, and wait for
-                    return True
                 surroundings.ask(CarddClient.status)
     except Unknowable as unknown:
         return unknown.reason in ("no_pcscd", "no_daemon")

@@ -45,7 +45,7 @@ def network(surroundings: Surroundings) -> Finding:
     named, others = _named(surroundings.config), sorted(elsewhere(surroundings.config))
     if not named:
         raise Unknowable("no_network")
-    unit = surroundings.unit()
+    unit = surroundings.unit("cardd")
     if unit is None or unit.get("ActiveState") == "inactive":
         raise Unknowable("no_unit")
     denied, allowed, families = (

@@ -37,6 +37,11 @@ T = TypeVar("T")
 
 PCSC_LIMIT = 2.5  # seconds
 ANSWER_LIMIT = 2.5  # seconds, for the daemon
+# of a unit of systemd's
+PROPERTIES = (
+    *("LoadState", "ActiveState", "NRestarts", "ExecMainStartTimestampMonotonic"),
+    *("IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies"),
+)
 HELD_LIMIT = 2.0  # seconds for which another program may hold the card
 READ_LIMIT = 25.0  # seconds for some thirty commands
 CLOSE_LIMIT = 0.2  # seconds; what waits for a card that another program holds is left behind
@@ -49,21 +54,21 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def unit_properties() -> Mapping[str, str] | None:
-    """Return what systemd says of the service, and, as ``SocketState``, how its socket is.
+def unit_properties(service: str) -> Mapping[str, str] | None:
+    """Return what systemd says of a service, and, as ``SocketState``, how its socket is.
 
     None where the service is not installed, or there is no systemd.
     """
-    names = ("LoadState", "ActiveState", "NRestarts", "IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies")
-    command = ["systemctl", "show", "cardd.service", "cardd.socket", *(f"--property={name}" for name in names)]
+    units = (f"{service}.service", f"{service}.socket")
+    command = ["systemctl", "show", *units, *(f"--property={name}" for name in PROPERTIES)]
     try:
         told = subprocess.run(  # noqa: S603 - a fixed command
             command, capture_output=True, text=True, timeout=PCSC_LIMIT, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    service, _, listening = told.strip().partition("\n\n")
-    found = _properties(service)
+    own, _, listening = told.strip().partition("\n\n")
+    found = _properties(own)
     if found.get("LoadState", "not-found") == "not-found":
         return None
     return {**found, "SocketState": _properties(listening).get("ActiveState", "")}
@@ -110,16 +115,6 @@ def kernel_log() -> list[Forbidding] | None:
             entry = json.decode(line, type=dict[str, object])
             found.append(Forbidding(str(entry["MESSAGE"]), int(str(entry["__MONOTONIC_TIMESTAMP"]))))
     return found
-
-
-def last_start(program: str) -> int:
-    """Return when systemd last started a service's program, in microseconds since boot; 0 where it did not."""
-    command = ["systemctl", "show", f"{program}.service", "--property=ExecMainStartTimestampMonotonic", "--value"]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=PCSC_LIMIT, check=False).stdout.strip()  # noqa: S603 - a fixed command
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    return int(told) if told.isdecimal() else 0
 
 
 class Unknowable(Exception):
@@ -181,9 +176,8 @@ class Surroundings(Record, dict=True):
     now: Callable[[], datetime] = utc_now
     synchronised: Callable[[], bool | None] = is_synchronised
     sandbox: Callable[[], Offer] = offer
-    unit: Callable[[], Mapping[str, str] | None] = unit_properties
+    unit: Callable[[str], Mapping[str, str] | None] = unit_properties
     kernel_log: Callable[[], list[Forbidding] | None] = kernel_log
-    last_start: Callable[[str], int] = last_start
     processes: Callable[[], list[int]] = processes
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 

@@ -121,20 +121,20 @@ def changed_log(practice: Practice, directory: Path) -> Iterator[Surroundings]:
 @breakage("service.failed")
 def failed_service(practice: Practice, directory: Path) -> Iterator[Surroundings]:
     """Systemd has given the service up, and says so."""
-    yield replace(practice.surroundings(directory), unit=lambda: {"ActiveState": "failed"})
+    yield replace(practice.surroundings(directory), unit=lambda _: {"ActiveState": "failed"})
 
 
 @breakage("service.restarting")
 def service_in_vain(practice: Practice, directory: Path) -> Iterator[Surroundings]:
     """The service ends as soon as it is started."""
     unit = {"LoadState": "loaded", "ActiveState": "activating", "NRestarts": "3"}
-    yield replace(practice.surroundings(directory), unit=lambda: unit)
+    yield replace(practice.surroundings(directory), unit=lambda _: unit)
 
 
 @breakage("service.masked")
 def masked_service(practice: Practice, directory: Path) -> Iterator[Surroundings]:
     """An administrator has switched the service off."""
-    yield replace(practice.surroundings(directory), unit=lambda: {"LoadState": "masked", "ActiveState": "inactive"})
+    yield replace(practice.surroundings(directory), unit=lambda _: {"LoadState": "masked", "ActiveState": "inactive"})
 
 
 @breakage("port.taken")

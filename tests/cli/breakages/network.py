@@ -21,7 +21,7 @@ CLOSED = {"ActiveState": "active", "IPAddressDeny": "0.0.0.0/0 ::/0", "IPAddress
 @breakage("network.closed")
 def closed_network(practice: Practice, directory: Path) -> Iterator[Surroundings]:
     """network.conf was not copied."""
-    yield replace(practice.surroundings(directory, OUTSIDE), unit=lambda: CLOSED)
+    yield replace(practice.surroundings(directory, OUTSIDE), unit=lambda _: CLOSED)
 
 
 @breakage("proxy.unreachable")
