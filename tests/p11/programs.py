@@ -26,7 +26,7 @@ CERTIFICATE = "pkcs11:object=Certificat%20d%27Authentification%20CPS;type=cert"
 KEY = "pkcs11:object=CPS_PRIV_AUT;type=private"
 # a program's beginning: p11-kit's own module, whose functions are called by their place in the list (PKCS#11 2.40)
 BY_CTYPES = """
-import ctypes, os, signal, subprocess, sys
+import ctypes, os, signal, subprocess, sys, time
 module = ctypes.CDLL(sys.argv[1])
 class Functions(ctypes.Structure):
     _fields_ = [("version", ctypes.c_ubyte * 2), ("every", ctypes.c_void_p * 16)]

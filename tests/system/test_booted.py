@@ -233,8 +233,11 @@ def slots():
 found = [call(0, None), slots()]
 subprocess.run(restart, check=True)
 found.append(slots())
-kept = ["systemctl", "show", "cardd.service", "--value", "-p", "NFileDescriptorStore"]
-print(*found, subprocess.run(kept, check=True, capture_output=True, text=True).stdout)
+ask = ["systemctl", "show", "cardd.service", "--value", "-p", "NFileDescriptorStore"]
+until = time.monotonic() + 10
+while (kept := subprocess.check_output(ask, text=True).strip()) != "0" and time.monotonic() < until:
+    time.sleep(0.1)  # systemd hears of it by a datagram
+print(*found, kept)
 """
 
 
