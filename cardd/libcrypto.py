@@ -70,6 +70,7 @@ class Certificate:
     _pointer: int | None = None
 
     def __init__(self, der: bytes) -> None:
+        self._contexts: dict[tuple[int, str | None], int] = {}  # ready to verify, by padding and hash
         self._crypto = crypto = _library()
         self.der = der
         at = ctypes.cast(c_char_p(der), c_void_p)
@@ -81,6 +82,8 @@ class Certificate:
             raise ValueError("no certificate")
 
     def __del__(self) -> None:
+        for context in self._contexts.values():
+            self._crypto.EVP_PKEY_CTX_free(context)
         if self._pointer:
             self._crypto.X509_free(self._pointer)
 
@@ -106,28 +109,42 @@ class Certificate:
 
     def accepts_info(self, signature: bytes, info: bytes) -> bool:
         """Return whether this is its RSA key's signature of a DigestInfo (PKCS#1 v1.5)."""
-        crypto = self._crypto
-        with _own_errors(), _given_back(crypto.EVP_PKEY_CTX_new(self._key, None), crypto.EVP_PKEY_CTX_free) as context:
-            return _all_well(
-                crypto.EVP_PKEY_verify_init(context),
-                crypto.EVP_PKEY_CTX_set_rsa_padding(context, PKCS1),
-                crypto.EVP_PKEY_verify(context, signature, len(signature), info, len(info)),
-            )
+        return self._accepts(signature, info, PKCS1, None)
 
     def accepts(self, signature: bytes, digest: bytes, algorithm: Algorithm, kind: str = "sha256") -> bool:
         """Return whether this is its RSA key's signature of a digest, by RS256 or PS256, or as these of another hash.
 
         Source: RFC 7518.
         """
-        crypto, padding = self._crypto, PADDINGS[algorithm]
-        with _own_errors(), _given_back(crypto.EVP_PKEY_CTX_new(self._key, None), crypto.EVP_PKEY_CTX_free) as context:
-            return _all_well(
-                crypto.EVP_PKEY_verify_init(context),
-                crypto.EVP_PKEY_CTX_set_rsa_padding(context, padding),
-                crypto.EVP_PKEY_CTX_set_signature_md(context, getattr(crypto, f"EVP_{kind}")()),
-                padding != PSS or crypto.EVP_PKEY_CTX_set_rsa_pss_saltlen(context, AS_LONG_AS_THE_DIGEST),
-                crypto.EVP_PKEY_verify(context, signature, len(signature), digest, len(digest)),
-            )
+        return self._accepts(signature, digest, PADDINGS[algorithm], kind)
+
+    def _accepts(self, signature: bytes, value: bytes, padding: int, kind: str | None) -> bool:
+        with _own_errors():
+            context = self._contexts.get((padding, kind)) or self._context(padding, kind)
+            if context is None:
+                return False
+            return _all_well(self._crypto.EVP_PKEY_verify(context, signature, len(signature), value, len(value)))
+
+    def _context(self, padding: int, kind: str | None) -> int | None:
+        """Return what verifies with this padding and hash, None where the key does not; made once.
+
+        OpenSSL looks for the algorithms again for each new one, which takes longer than RSA.
+        """
+        crypto = self._crypto
+        context: int | None = crypto.EVP_PKEY_CTX_new(self._key, None)
+        if context is None:
+            raise MemoryError
+        is_ready = _all_well(
+            crypto.EVP_PKEY_verify_init(context),
+            crypto.EVP_PKEY_CTX_set_rsa_padding(context, padding),
+            kind is None or crypto.EVP_PKEY_CTX_set_signature_md(context, getattr(crypto, f"EVP_{kind}")()),
+            padding != PSS or crypto.EVP_PKEY_CTX_set_rsa_pss_saltlen(context, AS_LONG_AS_THE_DIGEST),
+        )
+        if not is_ready:
+            crypto.EVP_PKEY_CTX_free(context)
+            return None
+        self._contexts[padding, kind] = context
+        return context
 
 
 def seal(key: Octets, nonce: bytes, content: Octets, about: bytes) -> bytes:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from cardd.libcrypto import LIBRARY, Certificate, NotSealed, seal, unseal
 from cardd.model import Algorithm
+from cardd_drivers.cps3.keys import DIGEST_INFO_SHA256
 from tests.rig.pens import SmallAuthority
 from tests.rig.saml import card_key, in_other_orders
 
@@ -82,6 +83,24 @@ def test_each_algorithm_accepts_its_own_signature_and_no_other() -> None:
         assert not found.accepts(pss(32), digest, Algorithm.PS256)
     other_hash = RSA_KEY.sign(DOCUMENT, padding.PKCS1v15(), hashes.SHA512())
     assert not found.accepts(other_hash, hashlib.sha512(DOCUMENT).digest(), Algorithm.RS256)
+
+
+def test_what_was_refused_changes_no_answer_to_what_comes_next() -> None:
+    found, other = certificate(RSA_KEY), hashes.SHA512()
+    by_pkcs1, by_pss = RSA_KEY.sign(DOCUMENT, padding.PKCS1v15(), SHA256), pss(32)
+    digest = hashlib.sha512(DOCUMENT).digest()
+    by_other = RSA_KEY.sign(DOCUMENT, padding.PKCS1v15(), other)
+    for _ in range(3):
+        for refused in (by_pss, by_other, bytes(256), b"", by_pkcs1[:-1]):
+            assert not found.accepts(refused, DIGEST, Algorithm.RS256)
+            assert found.accepts(by_pkcs1, DIGEST, Algorithm.RS256)
+        for refused in (by_pkcs1, pss(20), bytes(256)):
+            assert not found.accepts(refused, DIGEST, Algorithm.PS256)
+            assert found.accepts(by_pss, DIGEST, Algorithm.PS256)
+        assert not found.accepts(by_other, DIGEST, Algorithm.RS256, "sha512")
+        assert found.accepts(by_other, digest, Algorithm.RS256, "sha512")
+        assert not found.accepts_info(by_pkcs1, DIGEST)
+        assert found.accepts_info(by_pkcs1, DIGEST_INFO_SHA256 + DIGEST)
 
 
 def test_a_key_that_is_not_for_rsa_accepts_nothing() -> None:
