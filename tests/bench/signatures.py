@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.bench.bare import PAUSE
 from tests.bench.measure import Measure, Series, above, p50
 from tests.bench.station import PIN, Session, Station
 from tests.bench.wire import digests
@@ -46,14 +47,14 @@ def _in_turn(station: Station, session: Session, mode: str, count: int, rounds: 
 
 
 def _time(session: Session, count: int) -> list[float]:
-    """Each signature, with a call between that lets the transaction of the one before end, off the clock."""
+    """Each signature, after a pause in which the transaction of the one before ends; the bare script rests as long."""
     times, source = [], digests()
     for _ in range(count):
         digest = next(source)
+        time.sleep(PAUSE)
         started = time.perf_counter()
         session.sign(digest)
         times.append(1000 * (time.perf_counter() - started))
-        session.pause()
     return times
 
 

@@ -105,7 +105,3 @@ class Session:
         status, answer = self._lps.call("POST", f"{self.path}/{place}", body)
         assert status == 200, answer
         return answer
-
-    def pause(self) -> None:
-        """A call that has nothing to do with the card."""
-        self._lps.call("GET", "/v1/status")
