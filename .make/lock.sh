@@ -7,12 +7,14 @@
 #   flames.lock, fuzz.lock, mutants.lock   what these targets need besides, and nothing else does
 #
 # Every file of every version is hashed, so one lock serves all machines; no index is named, so a mirror serves too.
-# The oldest supported Python resolves, because older Pythons need more packages, never fewer.
+# The oldest supported Python resolves, because older Pythons need more packages, never fewer. It is Debian 12's own 3.11.2:
+# some versions of packages want a later 3.11.
 set -eu
 cd "$(dirname "$0")/.."
 PIP_TOOLS=7.6.2
 
-python=$(command -v python3.11) || { echo "make lock needs python3.11, the oldest Python that cardd supports." >&2; exit 1; }
+python=/usr/bin/python3.11
+[ -x "$python" ] || { echo "make lock needs Debian 12's own python3.11, the oldest Python that cardd supports." >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$python" -m venv "$work/venv"

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
-from tests.repository.rules import ROOT
+from tests.repository.rules import PIN, ROOT
 
 SETUP = str(ROOT / ".make/setup.sh")
 INSTALL = "apt-get install --yes --no-install-recommends"
 LISTS = ("debian-runtime", "debian-packages")
+DEBIAN_12 = "3.11.2"  # its own Python
 BASIC_TOOLS = ("sh", "sed", "dirname", "env")
 
 
@@ -172,3 +176,12 @@ def test_a_system_that_is_not_debian_is_told_what_to_install(machine: Machine) -
 
     assert run.returncode == 0
     assert ".make/debian-packages" in run.stdout
+
+
+def test_every_locked_package_that_is_installed_serves_debian_12_s_own_python() -> None:
+    lock = (ROOT / ".make/dev.lock").read_text()
+    locked = {canonicalize_name(name) for name, _, _ in PIN.findall(lock)}
+    found = {canonicalize_name(one.name): one.metadata["Requires-Python"] or "" for one in distributions()}
+    wanted = {name: SpecifierSet(found[name]) for name in locked & found.keys()}
+    assert len(wanted) > len(locked) / 2
+    assert [name for name, versions in wanted.items() if not versions.contains(DEBIAN_12)] == []
