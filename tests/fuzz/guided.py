@@ -18,6 +18,7 @@ PROCESS_MAX = 1024  # MiB
 HANGS = 20  # seconds of one input: then the process is ended, and the input kept
 LIBRARIES = {
     "pdf": ["pyhanko.pdf_utils"],
+    "portals": ["web_eid", "signed", "psc_login", "card_login", "jwt"],
     "providers": ["jwt"],
 }  # in Python, between an input and ours: slow to prepare
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from cardd.errors import CarddError
 from tests.repository.rules import ROOT
 
-GROUPS = ("cards", "clients", "desktop", "documents", "drivers", "files", "pdf", "programs", "providers")
+GROUPS = ("cards", "clients", "desktop", "documents", "drivers", "files", "pdf", "portals", "programs", "providers")
+EXAMPLES = ROOT / "docs/examples/webps"  # what portals take over
 PROCESSOR = 1.0  # seconds of it for one input, whatever the machine has to do besides
 MEMORY = 64 * 1024 * 1024  # bytes by which the process may grow at one input
 
@@ -40,7 +41,7 @@ class Parser:
 def source_of(module: str) -> Path:
     """Return the file of a module, which is not imported."""
     path = Path(*module.split("."))
-    places = [root / path for root in (ROOT, ROOT / "drivers")]
+    places = [root / path for root in (ROOT, ROOT / "drivers", EXAMPLES)]
     found = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py") if file.exists()]
     return found[0]
 

@@ -27,7 +27,10 @@ def main(name: str, directory: Path, *, keeps: bool) -> None:
     """Run all inputs; print what they reach."""
     warnings.simplefilter("ignore")
     measured = Coverage(
-        branch=True, config_file=False, data_file=None, include=[f"{ROOT}/cardd/**", f"{ROOT}/drivers/**"]
+        branch=True,
+        config_file=False,
+        data_file=None,
+        include=[f"{ROOT}/{code}/**" for code in ("cardd", "drivers", "docs/examples")],
     )
     measured.start()
     from tests.fuzz.parser import fault_of, parser_of

@@ -48,6 +48,7 @@ from tests.fuzz.documents import ASKED, COVERED, DAY, MATERIAL, _path, certifica
 from tests.fuzz.file_seeds import files
 from tests.fuzz.machine_seeds import ATRS, clients, desktop, drivers
 from tests.fuzz.pdf import opened
+from tests.fuzz.portal_seeds import portals
 from tests.fuzz.programs import ADDRESS, BODIES, CHALLENGE, PAGE
 from tests.fuzz.providers import CLIENT, DISCOVERED, ISSUER, JWK, NOW, _json, signed
 from tests.p11.handshakes import transcript
@@ -337,6 +338,7 @@ GROUPS: dict[str, Callable[[], Seeds]] = {
     "drivers": drivers,
     "programs": programs,
     "documents": documents,
+    "portals": portals,
     "files": files,
     "providers": providers,
 }

@@ -16,7 +16,8 @@ import secrets
 import ssl
 import time
 import unicodedata
-from urllib.error import HTTPError, URLError
+from http.client import HTTPException
+from urllib.error import HTTPError
 from urllib.parse import quote, urlencode
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
@@ -29,6 +30,7 @@ LEVEL = re.compile(r"eidas[1-3]")
 ANSWER_MAX = 1_000_000  # bytes
 TIME_MAX = 10  # seconds
 LEEWAY = 30  # seconds between PSC's clock and this one
+TOLD_MAX = 3600  # seconds that PSC may give a person, or have this server wait
 PUSHES, WINDOW = 3, 300  # so often is one person woken, within these seconds
 PEOPLE_MAX = 10_000  # who were woken lately
 PROFESSIONS = {
@@ -73,15 +75,19 @@ class Psc:
         status, told = await self._asked("backchannel_authentication_endpoint", {**form, "binding_message": digits})
         if status != 200:
             return {"state": "unknown" if told.get("error") == "unknown_user_id" else "absent"}, None
-        now, interval = time.monotonic(), told.get("interval", 5)
+        interval, left = _seconds(told.get("interval", 5)), _seconds(told.get("expires_in"))
+        request = told.get("auth_req_id")
+        if not isinstance(request, str):
+            raise Refused("PSC's answer names no request")
+        now = time.monotonic()
         kept["ecps"] = {
-            "id": told["auth_req_id"],
+            "id": request,
             "who": national_id,
-            "ends": now + told["expires_in"],
+            "ends": now + left,
             "next": now + interval,
             "interval": interval,
         }
-        return {"state": "waiting", "digits": digits, "seconds_left": told["expires_in"]}, None
+        return {"state": "waiting", "digits": digits, "seconds_left": left}, None
 
     async def _state(self, kept, _body):
         asked = kept.get("ecps")
@@ -93,7 +99,7 @@ class Psc:
             return waiting
         asked["next"] = now + asked["interval"]
         status, told = await self._asked("token_endpoint", {"grant_type": CIBA, "auth_req_id": asked["id"]})
-        error = told.get("error", "") if status != 200 else None
+        error = str(told.get("error", "")) if status != 200 else None
         if error == "slow_down":
             asked["interval"] += 5
         if now < asked["ends"] and (status == 503 or error in ("authorization_pending", "slow_down")):
@@ -128,14 +134,17 @@ class Psc:
 
     async def _holder(self, told, asked):
         """Who agreed, by PSC's signed token and what it says of that subject. Raises Refused."""
-        _, keys = await self._asked("jwks_uri")
         try:
-            key = jwt.PyJWKSet.from_dict(keys)[jwt.get_unverified_header(told["id_token"])["kid"]]
-            needs = {"require": ["iss", "aud", "sub", "exp", "iat"]}
-            named = {"algorithms": ["RS256"], "issuer": self._issuer, "audience": self._client_id, "leeway": LEEWAY}
-            claims = jwt.decode(told["id_token"], key, options=needs, **named)
-        except (jwt.PyJWTError, KeyError) as fault:
-            raise Refused(f"PSC's token: {fault}") from None
+            return await self._agreed(told, asked)
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError) as fault:
+            raise Refused(f"PSC's answer: {fault!r}") from None
+
+    async def _agreed(self, told, asked):
+        _, keys = await self._asked("jwks_uri")
+        key = jwt.PyJWKSet.from_dict(keys)[jwt.get_unverified_header(told["id_token"])["kid"]]
+        needs = {"require": ["iss", "aud", "sub", "exp", "iat"]}
+        named = {"algorithms": ["RS256"], "issuer": self._issuer, "audience": self._client_id, "leeway": LEEWAY}
+        claims = jwt.decode(told["id_token"], key, options=needs, **named)
         if (
             claims.get(REQUEST_CLAIM, asked["id"]) != asked["id"]
             or claims.get("azp", self._client_id) != self._client_id
@@ -160,7 +169,7 @@ class Psc:
                     raise Refused("PSC's discovery is another's")
                 self._places = places
             return await asyncio.to_thread(self._got, self._places[endpoint], form, bearer)
-        except (URLError, TimeoutError, KeyError, ValueError) as fault:
+        except (OSError, HTTPException, KeyError, ValueError, TypeError, AttributeError, RecursionError) as fault:
             return 503, {"error": f"unreachable: {fault}"}
 
     def _got(self, address, form=None, bearer=None):
@@ -178,6 +187,13 @@ class Psc:
                 status, content = refused.code, refused.read(ANSWER_MAX)
         told = json.loads(content) if content[:1] == b"{" else {}
         return status, told
+
+
+def _seconds(told):
+    """A time that PSC tells. Raises Refused."""
+    if type(told) not in (int, float) or not 0 <= told <= TOLD_MAX:
+        raise Refused("PSC's answer has no time")
+    return told
 
 
 def _name(person, field):

@@ -59,12 +59,15 @@ def _check_form(signature):
     """Raise Refused for what openssl lets pass: other bytes behind or inside, no certificate's name, a weak digest."""
     try:
         found = cms.ContentInfo.load(signature, strict=True)["content"]
-    except ValueError:
+        has_document = found["encap_content_info"]["content"].native is not None
+        (signed,) = found["signer_infos"]
+        # openssl looks for the certificate's name only where there are any
+        is_cades, digest = len(signed["signed_attrs"]) > 0, signed["digest_algorithm"]["algorithm"].native
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise Refused("more than a signature") from None
-    if found["encap_content_info"]["content"].native is not None:
+    if has_document:
         raise Refused("a document inside, which may be another one")
-    (signed,) = found["signer_infos"]
-    if not signed["signed_attrs"].native:  # openssl looks for the certificate's name only where there are any
+    if not is_cades:
         raise Refused("no CAdES")
-    if signed["digest_algorithm"]["algorithm"].native not in DIGESTS:
+    if digest not in DIGESTS:
         raise Refused("a weak digest, or an unknown one")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asn1crypto import pem, x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -89,9 +89,7 @@ def verify(token, *, origin, nonce, trust, accept_1_1=False):
     documents = _documents(token, version)
     certificate = _certificate(der)
     _check_certificate(der, trust, *FOR_LOGIN, "-CRLfile", str(trust.lists))
-    key = load_der_public_key(certificate.public_key.dump())
-    if not isinstance(key, RSAPublicKey):
-        raise Refused("the key is none for RS256")
+    key = _key(certificate)
     try:
         key.verify(signature, _digest(origin) + _digest(nonce), PKCS1v15(), SHA256())
     except InvalidSignature:
@@ -99,6 +97,16 @@ def verify(token, *, origin, nonce, trust, accept_1_1=False):
     for entry in documents:
         _check_document_certificate(entry, certificate, trust)
     return holder_of(certificate)
+
+
+def _key(certificate):
+    try:
+        key = load_der_public_key(certificate.public_key.dump())
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, RSAPublicKey):
+        raise Refused("the key is none for RS256")
+    return key
 
 
 def _documents(token, version):
@@ -186,7 +194,10 @@ def holder_of(certificate):
 
     One RDN may have several names, as IGC-Santé's has given name, number and surname together.
     """
-    pairs = [(pair["type"].dotted, pair["value"].native) for rdn in certificate.subject.chosen for pair in rdn]
+    try:
+        pairs = [(pair["type"].dotted, pair["value"].native) for rdn in certificate.subject.chosen for pair in rdn]
+    except (ValueError, TypeError):
+        raise Refused("no certificate") from None
     names = dict(pairs)
     national_id = names.get("2.5.4.3", "")
     if [kind for kind, _ in pairs].count("2.5.4.3") != 1 or not NATIONAL_ID.fullmatch(national_id):
