@@ -17,7 +17,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from cardd.errors import CarddError
+from cardd.errors import CarddError, DaemonExhausted
 
 T = TypeVar("T")
 
@@ -96,6 +96,7 @@ class Worker:
         """Run ``work`` on the thread. ``timeout`` (seconds) counts from the moment at which it begins.
 
         A caller that is cancelled leaves at once; its job is skipped when it has not begun, and completed when it has.
+        Raises what ``work`` and ``late`` do; DaemonExhausted where the computer gives no thread, for now.
         """
         if self.is_occupied:
             raise self._late(timeout)
@@ -120,8 +121,12 @@ class Worker:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise DaemonExhausted(why="memory") from error
+            self._thread = thread
 
     def _work(self) -> None:
         while (step := self._queue.get()) is not None:

@@ -15,6 +15,7 @@ from cardd.i18n import language_of
 TYPE = "urn:cardd:problem:"
 
 _NO_FILE = (errno.EMFILE, errno.ENFILE)
+_NO_THREAD = "can't start new thread"  # Python's words for it: its class says nothing
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,8 @@ def unforeseen(error: Exception) -> CarddError:
 
     What this computer gives no more of may be there for the next request; what else it is stays in the journal.
     """
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in (*_NO_FILE, errno.ENOMEM)):
+    is_full = isinstance(error, OSError) and error.errno in (*_NO_FILE, errno.ENOMEM)
+    if is_full or isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and str(error) == _NO_THREAD):
         why = "files" if isinstance(error, OSError) and error.errno in _NO_FILE else "memory"
         log.warning("a request came to nothing: %s", error if why == "files" else "no memory is left")
         return DaemonExhausted(why=why)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -20,6 +22,7 @@ from cardd.formats.raw import prepare_raw
 from cardd.formats.submission_set import prepare_submission_set
 from cardd.model import Algorithm
 from tests.api.workbench import PAGE, Got, Json, Workbench
+from tests.rig.no_thread import no_thread
 from tests.rig.pens import Pen, SmallAuthority
 from tests.rig.revoking import Served, revocation_list
 from tests.rig.simulator import store
@@ -84,6 +87,18 @@ async def test_a_good_signature_is_valid_and_tells_who_and_why(tmp_path: Path, r
         assert told == [
             "cades", "whole", "CN=PERSONNE SIMULATION", "AC RACINE SIMULATION", "good", "crl", "clock", "ES256",
         ]  # fmt: skip
+
+
+async def test_a_request_for_which_the_computer_gives_no_thread_may_be_made_again(
+    tmp_path: Path, root: SmallAuthority
+) -> None:
+    async with bench(tmp_path, root) as (api, _):
+        body: Json = {"document": b64(signed(pen_of(root)))}
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())  # which has none yet
+        with no_thread():
+            got = await verify(api, body)
+        assert (got.status, got.code, got.json["retryable"]) == (503, "daemon.exhausted", True)
+        assert (await verify(api, body)).json["verdict"] == "valid"
 
 
 async def test_a_detached_and_a_raw_signature_come_with_their_document(tmp_path: Path, root: SmallAuthority) -> None:

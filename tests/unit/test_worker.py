@@ -12,9 +12,10 @@ from functools import partial
 
 import pytest
 
-from cardd.errors import CardRemoved, CardTimeout
+from cardd.errors import CardRemoved, CardTimeout, DaemonExhausted
 from cardd.worker import Background, Worker
 from tests.pcsc.conftest import when_free
+from tests.rig.no_thread import no_thread
 from tests.rig.other_program import ROOT
 from tests.rig.waiting import eventually
 
@@ -54,6 +55,12 @@ async def test_what_a_job_raises_is_raised_to_its_caller(worker: Worker) -> None
 
     with pytest.raises(CardRemoved):
         await worker.run(fail, timeout=5)
+    assert await worker.run(lambda: 1, timeout=5) == 1
+
+
+async def test_a_computer_that_gives_no_thread_is_told_and_asked_again_for_the_next_job(worker: Worker) -> None:
+    with no_thread(), pytest.raises(DaemonExhausted):
+        await worker.run(lambda: 1, timeout=5)
     assert await worker.run(lambda: 1, timeout=5) == 1
 
 
