@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
 from cardd.config import Config
@@ -124,9 +123,10 @@ class Lifecycle(Part):
 
     async def stop(self) -> None:
         """Stop every part that has started, the last one first."""
-        until = time.monotonic() + self._patience
+        now = asyncio.get_running_loop().time
+        until = now() + self._patience
         while self._started:
-            await self._stop(self._started.pop(), max(0.0, until - time.monotonic()) / 2)
+            await self._stop(self._started.pop(), max(0.0, until - now()) / 2)
 
     async def _stop(self, part: Part, patience: float) -> None:
         stopping = asyncio.ensure_future(part.stop())
