@@ -46,7 +46,8 @@ class CardAccess:
     PIN is sent. ``linger`` is how many seconds after its last use a card that no session needs stays connected to.
     ``replaced`` is called when the card has gone mute after it had been opened, or turned out to be another one: no
     sensor told, and what was known of it is void. ``admit`` raises for a caller who may present no code to the card.
-    ``others`` returns whether another program may wait for a card; it is called on the reader's thread.
+    ``others`` returns whether another program may wait for a card; it is called on the reader's thread, and so is
+    ``now``, which returns the seconds of a clock that nobody sets.
     """
 
     def __init__(
@@ -61,12 +62,13 @@ class CardAccess:
         replaced: Callable[[CardAccess], None] = lambda _: None,
         admit: Callable[[CallerKey], None] = lambda _: None,
         others: Callable[[], bool] = lambda: True,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.turns = Turns()
         self.release_timeout = RELEASE_TIMEOUT
         self._reader = reader
         self._guard = guard
-        self._transaction = CardTransaction(guard, self.turns, tries_known=tries_known, others=others)
+        self._transaction = CardTransaction(guard, self.turns, tries_known=tries_known, others=others, now=now)
         self._hold = hold
         self._linger = linger
         self._timeout = timeout
@@ -315,7 +317,7 @@ class CardAccess:
             return
         if self._transaction.in_transaction:
             await self._run(self._transaction.release, self.release_timeout)
-        await asyncio.sleep(self._transaction.left + self.turns.free - time.monotonic())
+        await asyncio.sleep(self._transaction.left + self.turns.free - self._transaction.now())
 
     def _rest(self) -> None:
         """Have the card's login end after the idle hold, and a connection that nobody needs after a while."""

@@ -228,10 +228,19 @@ class CardTransaction:
 
     ``name`` is the card's in the guard's count of PINs; ``tries_known`` is how many seconds after our own login the
     tries are known to be whole. ``others`` returns whether another program may wait for a card. ``login`` is the
-    session whose login the transaction holds.
+    session whose login the transaction holds. ``now`` gives the seconds of a clock that nobody sets.
     """
 
-    def __init__(self, guard: PinGuard, turns: Turns, *, tries_known: float, others: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        guard: PinGuard,
+        turns: Turns,
+        *,
+        tries_known: float,
+        others: Callable[[], bool],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.now = now
         self.turns = turns
         self.name = new_id()
         self.card: Card | None = None
@@ -255,11 +264,11 @@ class CardTransaction:
     @property
     def is_turn_over(self) -> bool:
         """Whether other programs may have waited for long enough."""
-        return time.monotonic() - self.turn_began > self.turns.turn
+        return self.now() - self.turn_began > self.turns.turn
 
     def _end_turn(self) -> None:
         """Begin the next turn at once where nobody is seen that could wait; else the card is to be left free."""
-        now = time.monotonic()
+        now = self.now()
         if now - self._was_free <= self.turns.unseen and not self._others():
             self.turn_began = now
 
@@ -276,7 +285,7 @@ class CardTransaction:
 
         ``queued`` returns how many others want the card. Raises what the reader, the card and the work raise.
         """
-        began = time.monotonic()
+        began = self.now()
 
         def gives_way() -> bool:
             """Return whether others come first, or the work is wanted no more; no others where a keypad asks again."""
@@ -284,7 +293,7 @@ class CardTransaction:
                 return True
             others = queued()
             share = max(self.turns.least, self.turns.shared / (others + 1))
-            has_had_its_share = others > 0 and time.monotonic() - began > share
+            has_had_its_share = others > 0 and self.now() - began > share
             return not (login and login.pin is None) and (self.is_turn_over or has_had_its_share)
 
         try:
@@ -295,7 +304,7 @@ class CardTransaction:
             self._doubt(error)
             self._leave(connection, reset=reset or login is not None)
             raise
-        self._used = time.monotonic()
+        self._used = self.now()
         if self.is_turn_over:
             self._end_turn()
         if self.login is None:
@@ -308,7 +317,7 @@ class CardTransaction:
         if not self.in_transaction:
             connection.begin()
             self.in_transaction = True
-            now = time.monotonic()
+            now = self.now()
             if now - self.left >= self.turns.free:
                 self.turn_began = self._was_free = now
         if connection.resets != self._resets or self.is_given_up:
@@ -354,7 +363,7 @@ class CardTransaction:
     def _ensure_tries(self, card: Card, login: HolderVerification) -> None:
         if login.accepted and self._trusted is not None and login.session not in self._trusted:
             raise HeldPinKept  # the card refused a PIN that it had accepted: this one is old too
-        if login.spend_last_try or (login.accepted and time.monotonic() < self._tries_known_until):
+        if login.spend_last_try or (login.accepted and self.now() < self._tries_known_until):
             return
         if card.pin_status().tries_left == 1:
             raise HeldPinKept if login.accepted else LastTryRefused(tries_left=1)
@@ -384,7 +393,7 @@ class CardTransaction:
 
     def release(self, connection: Connection) -> None:
         """End the transaction. A reset would wake a card that was put in meanwhile, as if it were the first."""
-        if self.card is not None and self.login is not None and time.monotonic() - self._used > SWAP_MIN:
+        if self.card is not None and self.login is not None and self.now() - self._used > SWAP_MIN:
             try:
                 self.card.pin_status()
             except CarddError as error:
@@ -394,7 +403,7 @@ class CardTransaction:
     def _leave(self, connection: Connection, *, reset: bool) -> None:
         if self.in_transaction:
             self.in_transaction = False
-            self._tries_known_until = time.monotonic() + self._tries_known if self.login is not None else 0.0
+            self._tries_known_until = self.now() + self._tries_known if self.login is not None else 0.0
             self.login = None
             connection.end(reset=reset)
-            self.left = time.monotonic()
+            self.left = self.now()

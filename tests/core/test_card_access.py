@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Generator
 from functools import partial
 from typing import TypeVar
@@ -35,6 +34,7 @@ T = TypeVar("T")
 
 VERIFY, MSE, PSO, GET_RESPONSE = 0x20, 0x22, 0x2A, 0xC0
 MESSAGE = Message(bytes(32))
+STEPS_INTO_LINE = 8  # of the loop, of which a request takes a few until it waits for the card
 
 
 def opener() -> Callable[[Channel], Card]:
@@ -61,18 +61,32 @@ def instructions(card: SimulatedCard, start: int) -> list[int]:
 class Lease:
     """One card's access, and what reached the card."""
 
-    def __init__(self, reader: InProcessReader, card: SimulatedCard, hold: float, *, tries_known: float = 60.0) -> None:
+    def __init__(
+        self,
+        reader: InProcessReader,
+        card: SimulatedCard,
+        hold: float,
+        *,
+        tries_known: float = 60.0,
+        timeout: float = 2.0,
+    ) -> None:
         self.reader = reader
         self.card = card
         self.others = True  # whether another program may wait
+        self.clock = ManualClock()
         self.access = CardAccess(
             reader,
             PinGuard(ManualClock()),
             hold=hold,
-            timeout=2,
+            timeout=timeout,
             tries_known=tries_known,
             others=lambda: self.others,
+            now=self.clock.monotonic,
         )
+
+    def takes(self, seconds: float) -> None:
+        """Let time pass for the card."""
+        self.clock.seconds += seconds
 
     def login(self, session: str, pin: str = PIN, *, accepted: bool = True) -> HolderVerification:
         return HolderVerification(session, Secret.of(pin.encode()), accepted=accepted)
@@ -311,16 +325,14 @@ async def test_a_cancelled_caller_leaves_the_operation_whole(lease: Lease) -> No
     assert instructions(lease.card, before) == [VERIFY, MSE, *[PSO, GET_RESPONSE] * 2]
 
 
-async def test_work_that_takes_too_long_is_given_up(lease: Lease) -> None:
-    gate = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def hang(_: Card) -> None:
-        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
-
+async def test_work_that_takes_too_long_is_given_up(simulated_card: SimulatedCard) -> None:
+    lease = Lease(InProcessReader("Lecteur de test", simulated_card, opener()), simulated_card, 30.0, timeout=0.1)
+    gate = threading.Event()
     with pytest.raises(CardTimeout):
-        await lease.access.use(hang)
+        await lease.access.use(lambda _: gate.wait(10))
     gate.set()
+    await lease.access.close()
+    await lease.reader.close()
 
 
 async def test_a_card_that_hangs_while_it_is_given_back_leaves_no_unheard_error(
@@ -370,8 +382,8 @@ class Piecework:
 
 @pytest.fixture
 def short_turns(lease: Lease) -> None:
-    """A turn is over after 50 ms, and leaves the card free for as long."""
-    lease.access.turns.turn = lease.access.turns.free = 0.05
+    """A turn is over after a second, and leaves the card free for a moment."""
+    lease.access.turns.turn, lease.access.turns.free = 1.0, 0.0
 
 
 async def test_work_in_pieces_that_is_short_is_one_turn(lease: Lease) -> None:
@@ -382,19 +394,18 @@ async def test_work_in_pieces_that_is_short_is_one_turn(lease: Lease) -> None:
 
 @pytest.mark.usefixtures("short_turns")
 async def test_long_work_in_pieces_leaves_the_card_free_after_each_turn(lease: Lease) -> None:
-    work = Piecework(6, lambda _: time.sleep(0.03))
+    work = Piecework(6, lambda _: lease.takes(0.6))
     before, resets = lease.card.count, lease.card.resets
     assert len(set(await lease.access.use(InPieces(work.begin), lease.login("a")))) == 1
-    sent = instructions(lease.card, before)
-    assert sent.count(PSO) == 6
-    assert sent.count(VERIFY) == 1 + lease.card.resets - resets  # once a turn, and no question of the tries between
-    assert lease.card.resets - resets >= 2
+    two = [VERIFY, MSE, *[PSO, GET_RESPONSE] * 2]  # a turn; no question of the tries between
+    assert instructions(lease.card, before) == two * 3
+    assert lease.card.resets - resets == 2
 
 
 @pytest.mark.usefixtures("short_turns")
 async def test_long_work_loses_nothing_to_others_where_there_are_none(lease: Lease) -> None:
     lease.others = False
-    work = Piecework(8, lambda _: time.sleep(0.03))
+    work = Piecework(8, lambda _: lease.takes(0.6))
     before, resets = lease.card.count, lease.card.resets
     assert len(await lease.access.use(InPieces(work.begin), lease.login("a"))) == 8
     await lease.access.use(sign, lease.login("a"))
@@ -409,81 +420,97 @@ async def test_a_program_that_comes_meanwhile_has_the_card_after_that_turn(lease
 
     def between(number: int) -> None:
         lease.others = number >= came
-        time.sleep(0.06)  # more than a turn
+        lease.takes(1.5)  # more than a turn
 
     before = lease.card.count
     await lease.access.use(InPieces(Piecework(8, between).begin), lease.login("a"))
     sent = instructions(lease.card, before)
-    assert sent.count(VERIFY) == 1 + 3  # after the pieces 6, 7 and 8
+    assert sent.count(VERIFY) == 1 + 3  # after the pieces 5, 6 and 7
     assert sent.index(VERIFY, 1) > [place for place, one in enumerate(sent) if one == PSO][came - 1]
 
 
 @pytest.mark.usefixtures("short_turns")
 async def test_a_program_that_cannot_be_seen_has_the_card_after_a_while(lease: Lease) -> None:
-    lease.others, lease.access.turns.unseen = False, 0.15
+    lease.others, lease.access.turns.unseen = False, 4.0
     before = lease.card.count
-    await lease.access.use(InPieces(Piecework(8, lambda _: time.sleep(0.06)).begin), lease.login("a"))
-    assert instructions(lease.card, before).count(VERIFY) in (2, 3)
+    await lease.access.use(InPieces(Piecework(8, lambda _: lease.takes(1.5)).begin), lease.login("a"))
+    three = [VERIFY, MSE, *[PSO, GET_RESPONSE] * 3]
+    assert instructions(lease.card, before) == [*three * 2, VERIFY, MSE, *[PSO, GET_RESPONSE] * 2]
 
 
 @pytest.mark.usefixtures("short_turns")
 async def test_another_program_gets_the_card_between_two_pieces(lease: Lease) -> None:
-    work = Piecework(6, lambda _: time.sleep(0.03))
-    running = asyncio.ensure_future(lease.access.use(InPieces(work.begin), lease.login("a")))
+    waits = threading.Event()
+
+    def between(_: int) -> None:
+        assert waits.wait(10)
+        lease.takes(1.5)
+
+    running = asyncio.ensure_future(lease.access.use(InPieces(Piecework(6, between).begin), lease.login("a")))
     await eventually(lambda: PSO in instructions(lease.card, 0))
     lease.reader.reset_by_another_program()  # as soon as the card is free
+    waits.set()
     assert len(await running) == 6
 
 
 async def test_our_own_callers_go_first_after_a_share(lease: Lease) -> None:
-    lease.access.turns.shared, lease.access.turns.least = 0.1, 0.01
+    lease.access.turns.shared, lease.access.turns.least = 1.0, 0.1
     ended: list[str] = []
-    work = Piecework(10, lambda _: time.sleep(0.03))
+    is_in_line = threading.Event()
+
+    def between(_: int) -> None:
+        assert is_in_line.wait(10)
+        lease.takes(0.3)
 
     async def use(name: str, what: Work[object]) -> None:
         await lease.access.use(what, lease.login(name))
         ended.append(name)
 
-    long = asyncio.ensure_future(use("long", InPieces(work.begin)))
+    long = asyncio.ensure_future(use("long", InPieces(Piecework(10, between).begin)))
     await eventually(lambda: PSO in instructions(lease.card, 0))
-    await use("short", sign)
-    await long
+    short = asyncio.ensure_future(use("short", sign))
+    for _ in range(STEPS_INTO_LINE):
+        await asyncio.sleep(0)
+    is_in_line.set()
+    await asyncio.gather(long, short)
     assert ended == ["short", "long"]
 
 
 @pytest.mark.usefixtures("short_turns")
 async def test_work_in_pieces_whose_pin_was_wiped_ends_between_two(lease: Lease) -> None:
     login = lease.login("a")
-    assert login.pin
+    pin = login.pin
+    assert pin
     done: list[int] = []
-    loop = asyncio.get_running_loop()
 
     def between(number: int) -> None:
         done.append(number)
         if number == 2:
-            loop.call_soon_threadsafe(login.pin.wipe if login.pin else print)
-        time.sleep(0.03)
+            pin.wipe()
 
     with pytest.raises(PinRequired):
         await lease.access.use(InPieces(Piecework(40, between).begin), login)
-    assert len(done) < 10
+    assert done == [1, 2]
 
 
 @pytest.mark.usefixtures("short_turns")
 async def test_work_in_pieces_that_nobody_wants_any_more_ends_between_two(lease: Lease) -> None:
     done: list[int] = []
+    is_unwanted = threading.Event()
 
     def between(number: int) -> None:
         done.append(number)
-        time.sleep(0.03)
+        assert is_unwanted.wait(10)
+        lease.takes(1.5)
 
     running = asyncio.ensure_future(lease.access.use(InPieces(Piecework(40, between).begin), lease.login("a")))
     await eventually(lambda: bool(done))
     running.cancel()
-    await lease.access.logout("a")  # in line behind the turn
-    reached = len(done)
-    await asyncio.sleep(0.1)
-    assert len(done) == reached < 10
+    await asyncio.gather(running, return_exceptions=True)
+    is_unwanted.set()
+    for session in ("b", "c"):  # in line behind it, and behind what might come of it
+        await lease.access.use(sign, lease.login(session))
+    assert done == [1]
 
 
 @pytest.mark.usefixtures("short_turns")
@@ -491,7 +518,7 @@ async def test_a_pin_that_was_changed_between_two_pieces_costs_one_try(lease: Le
     def between(number: int) -> None:
         if number == 1:
             lease.card.process(bytes.fromhex("0024000108") + PIN.encode() + b"2580")
-        time.sleep(0.06)
+        lease.takes(1.5)
 
     with pytest.raises(PinWrong) as wrong:
         await lease.access.use(InPieces(Piecework(4, between).begin), lease.login("a", accepted=False))
