@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -184,14 +183,15 @@ async def test_the_stream_ends_when_the_daemon_stops(tmp_path: Path) -> None:
     await api.stop()
 
 
-async def test_a_daemon_that_stops_waits_long_for_no_websockets_goodbye(tmp_path: Path) -> None:
+async def test_a_daemon_that_stops_waits_long_for_no_websockets_goodbye(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     api = Workbench(tmp_path)
     await api.start()
     async with websocket(api) as next_event:
         assert (await next_event())[0] == "hello"
-        began = time.monotonic()
-        await api.lifecycle.stop()
-        assert time.monotonic() - began < 0.9
+        await api.lifecycle.stop()  # while this end says nothing: nobody reads here
+    assert "is abandoned" not in caplog.text  # as what takes its share of the time there is
     await api.stop()
 
 
