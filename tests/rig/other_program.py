@@ -52,8 +52,8 @@ def main(action: str, reader: str) -> None:
     share = scard.SCARD_SHARE_EXCLUSIVE if action == "exclusive" else scard.SCARD_SHARE_SHARED
     code, card, _ = scard.SCardConnect(context, reader, share, scard.SCARD_PROTOCOL_ANY)
     assert code == 0, scard.SCardGetErrorMessage(code)
-    if action != "connect":
-        scard.SCardBeginTransaction(card)
+    while action != "connect" and scard.SCardBeginTransaction(card) == scard.SCARD_W_RESET_CARD:
+        scard.SCardReconnect(card, share, scard.SCARD_PROTOCOL_ANY, scard.SCARD_LEAVE_CARD)  # as programs do
     if action != "reset":
         print("held", flush=True)
         sys.stdin.read()
