@@ -48,6 +48,7 @@ authorities = "{provider}"
 modules = ["{module}"]
 files = ["{tokens}"]
 """
+LARGE = 8 * 1024 * 1024  # bytes, more than anybody on the way keeps
 # a few requests on each connection, so that the card's key logs in again and again
 LOCATIONS = "listen {host}:{port} ssl; ssl_session_tickets off; keepalive_requests 5; proxy_read_timeout 60;"
 CLOCK = r"""
@@ -122,15 +123,17 @@ class Backend:
             def do_GET(self) -> None:
                 backend.asked += 1
                 body = json.dumps({"echo": self.path.rpartition("/")[2]}).encode()
+                if backend.does == "cut late":
+                    body = body.ljust(LARGE)
                 while backend.does == "hang":
                     time.sleep(0.05)
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
-                is_cut = backend.does == "cut"
+                is_cut = backend.does.startswith("cut")
                 with suppress(OSError):  # who asked has left
-                    self.wfile.write(body[:5] if is_cut else body)
+                    self.wfile.write(body[: len(body) // 2] if is_cut else body)
                 self.close_connection = is_cut
 
             def log_message(self, *_: object) -> None:
@@ -254,7 +257,9 @@ class Around:
 
 async def listening_provider() -> FakeProvider:
     """Return a provider that answers."""
-    return await FakeProvider(Authority()).__aenter__()
+    provider = FakeProvider(Authority())
+    provider.tokens["refresh_token"] = "fake-refresh"  # which the keyring keeps
+    return await provider.__aenter__()
 
 
 def subdirectory(directory: Path, name: str) -> Path:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from base64 import b64encode
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -154,18 +155,26 @@ def leaves_a_dialog(site: Site) -> None:
 
 @fault(Listed.STREAMS, "of one person's programs", within=4)
 def streams(site: Site) -> None:
-    """Have another program ask for a thousand; each is given or refused, and work goes on meanwhile."""
+    """Have another program ask for a thousand: each is given, refused, or ended to make room; work goes on."""
     secret = Program(site, "Écran").secret
     head = (
         f"GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1:{site.station.daemon.port}\r\n"
         f"Authorization: Bearer {secret}\r\n\r\n"
     ).encode()
+    told = Counter[bytes]()
     with ExitStack() as open_:
-        for _ in range(1000):
+        links = [open_.enter_context(connected(site)) for _ in range(1000)]
+        for link in links:
             with suppress(OSError):
-                open_.enter_context(connected(site)).sendall(head)
+                link.sendall(head)
         began = time.monotonic()
         wait_until(lambda: site.work is not None and site.work.since(began) is not None)
+        for link in links:
+            with suppress(ConnectionError):
+                told[link.recv(len("HTTP/1.1 200"))[-3:]] += 1
+    assert set(told) <= {b"200", b"429", b""}, told
+    assert told[b"200"]
+    assert told[b"429"]
 
 
 @fault(Listed.CONNECTIONS, "300 with half a head", within=4)
@@ -303,24 +312,27 @@ def until(*asked):
 
 maker = {"name": "Autre", "vendor": "SIMULATION", "software_id": "other"}
 secret = until("POST", "/v1/clients", maker)["client_secret"]
-opened = until("POST", "/v1/sessions", {"method": "cpx", "card": sys.argv[2]}, secret)
-path, token = "/v1/sessions/" + opened["id"], opened["token"]
-signed = 0
-for number in range(5):
-    body = {"document_name": f"{sys.argv[3]}-{number}", "digest": "3q2+796tvu/erb7v3q2+796tvu/erb7v3q2+796tvu8="}
-    signed += ask("POST", path + "/signatures", body, token)[0] == 200
+signed = number = 0
+while not signed and number < 50:
+    opened = until("POST", "/v1/sessions", {"method": "cpx", "card": sys.argv[2]}, secret)
+    path, token, status = "/v1/sessions/" + opened["id"], opened["token"], 200
+    while status == 200 and number < 50:
+        body = {"document_name": f"{sys.argv[3]}-{number}", "digest": "3q2+796tvu/erb7v3q2+796tvu/erb7v3q2+796tvu8="}
+        status, _ = ask("POST", path + "/signatures", body, token)
+        signed += status == 200
+        number += 1
 print(signed)
 """
 
 
 @fault(Listed.USERS, "both log in with one card, each ends the other's session", within=4, thrown=1)
 def two_users(site: Site) -> None:
-    """Let another user of the machine pair, log in, and sign what they can before they are logged out."""
+    """Let another user of the machine pair, log in, and sign until they are logged out."""
     name = new_name()
     card = str(site.knows_cards()[0]["id"])
     with other_users_agent(site.station.directory / "agent.sock", site.station.directory, PIN.encode()):
         asked = (str(site.station.daemon.port), card, name)
         signed = int(run(OTHERS_WORK, *asked, imports="import encodings.idna, http.client, json, time"))
-    rows = [row for number in range(5) for row in site.audit.about(f"{name}-{number}")]
+    rows = site.audit.about(*(f"{name}-{number}" for number in range(50)))
     done = sum(row.entry.outcome is Outcome.DONE for row in rows)
-    assert done == signed, f"the other user has {signed} signatures, and {done} rows"
+    assert 0 < signed == done, f"the other user has {signed} signatures, and {done} rows"

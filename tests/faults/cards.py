@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.faults.site import Site
-from tests.faults.table import Listed, add, fault
+from tests.faults.table import GONE, Listed, add, fault
 from tests.faults.watched import AUTHENTICATE, FETCH, MSE, PSO, READ, SELECT, VERIFY, Go, asks_for_tries, of
 
 At = Callable[[bytes], bool]
@@ -46,16 +46,17 @@ def pulled_while_opened(site: Site, at: Callable[[], At]) -> None:
 
 
 for name, kind in SIGNING:
-    add(Listed.PULLED, f"at {name}", partial(pulled, kind=kind), within=4)
+    add(Listed.PULLED, f"at {name}", partial(pulled, kind=kind), within=4, says=GONE)
 for name, at in (
     ("SELECT", partial(of, SELECT)),
     ("READ BINARY", partial(of, READ)),
     ("the VERIFY that asks for the tries", lambda: asks_for_tries),
 ):
-    add(Listed.PULLED, f"at {name}, as it is opened", partial(pulled_while_opened, at=at), within=4, thrown=1)
+    inject = partial(pulled_while_opened, at=at)
+    add(Listed.PULLED, f"at {name}, as it is opened", inject, within=4, thrown=1, says=GONE)
 
 
-@fault(Listed.PULLED, "after the last byte of a signature", within=4, thrown=1)
+@fault(Listed.PULLED, "after the last byte of a signature", within=4, thrown=1, says=GONE)
 def after_the_last_byte(site: Site) -> None:
     """Give the value, and leave."""
 
@@ -68,7 +69,7 @@ def after_the_last_byte(site: Site) -> None:
     site.insert()
 
 
-@fault(Listed.PULLED, "and in again as soon as PC/SC tells", within=4, thrown=1)
+@fault(Listed.PULLED, "and in again as soon as PC/SC tells", within=4, thrown=1, says=GONE)
 def in_again(site: Site) -> None:
     """Lose no time."""
     site.pull()
@@ -82,7 +83,7 @@ def in_again_unseen(site: Site) -> None:
     site.insert()
 
 
-@fault(Listed.SWAPPED, "another person's card comes in, signs, and goes", within=4, thrown=2)
+@fault(Listed.SWAPPED, "another person's card comes in, signs, and goes", within=4, thrown=2, says=GONE)
 def swapped(site: Site) -> None:
     """Let the other card be used for a while."""
     site.pull()
@@ -91,7 +92,7 @@ def swapped(site: Site) -> None:
     back(site, asked)
 
 
-@fault(Listed.SWAPPED, "between two commands, before PC/SC looks", within=4, thrown=2)
+@fault(Listed.SWAPPED, "between two commands, before PC/SC looks", within=4, thrown=2, says=GONE)
 def swapped_unseen(site: Site) -> None:
     """Be quicker than anybody looks."""
     asked = site.pins_asked()
@@ -125,13 +126,22 @@ def instead(site: Site, answer: bytes) -> None:
     site.meets(of(PSO), lambda _: answer)
 
 
-@fault(Listed.LATE_READER, "whose card signs something else", within=2, thrown=1)
+@fault(
+    Listed.LATE_READER,
+    "whose card signs something else",
+    within=2,
+    thrown=1,
+    says=("signature.invalid", "DEVICE_ERROR", "upstream.tls"),
+)
 def lies(site: Site) -> None:
     """Give a value with one wrong byte."""
     site.meets(of(FETCH), lambda go: b"\x00" + go()[1:])
 
 
-add(Listed.LATE_READER, "by 2 s, within the limit", partial(late, seconds=2), within=2)
-add(Listed.LATE_READER, "by 13 s, beyond the limit of 11 s", partial(late, seconds=13), within=4, thrown=1)
-add(Listed.LATE_READER, "and then with a status that means nothing", partial(instead, answer=b"\x93\x00"), within=4)
-add(Listed.LATE_READER, "and then with one byte", partial(instead, answer=b"\x90"), within=4)
+for told, inject, within, says in (
+    ("by 2 s, within the limit", partial(late, seconds=2), 2, ()),
+    ("by 13 s, beyond the limit of 11 s", partial(late, seconds=13), 4, ("card.timeout",)),
+    ("and then with a status that means nothing", partial(instead, answer=b"\x93\x00"), 4, ("card.refused",)),
+    ("and then with one byte", partial(instead, answer=b"\x90"), 4, ("card.garbled",)),
+):
+    add(Listed.LATE_READER, told, inject, within=within, thrown=1, says=says)

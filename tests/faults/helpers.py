@@ -43,11 +43,13 @@ def hangs(site: Site, module: str, seconds: float, *, killed: bool) -> None:
     stands_still(process_of(site, module), seconds, dies=killed)
 
 
-for listed, module in ((Listed.PDF, PDF), (Listed.MODULE, MODULE)):
-    add(listed, "killed once", partial(dies, module=module, times=1), within=4)
-    add(listed, "killed three times", partial(dies, module=module, times=3), within=6)
+says: tuple[str, ...]
+for listed, module, says in ((Listed.PDF, PDF, ()), (Listed.MODULE, MODULE, ("module.failed",))):
+    add(listed, "killed once", partial(dies, module=module, times=1), within=4, says=says)
+    add(listed, "killed three times", partial(dies, module=module, times=3), within=6, says=says)
     add(listed, "hanging for 3 s", partial(hangs, module=module, seconds=3, killed=False), within=4)
-    add(listed, "hanging, and killed after 6 s", partial(hangs, module=module, seconds=6, killed=True), within=6)
+    hanging = partial(hangs, module=module, seconds=6, killed=True)
+    add(listed, "hanging, and killed after 6 s", hanging, within=6, says=says)
 
 
 def answers(site: Site, orders: tuple[str, ...]) -> None:

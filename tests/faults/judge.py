@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from cardd.model import AuditRow, Outcome
 from tests.faults.site import Site
-from tests.faults.work import SIGNED, SILENT, UNREPEATABLE, Opened, Piece, Work
+from tests.faults.work import LOST, SIGNED, SILENT, UNREPEATABLE, Piece, Work
 
-ROWS = 100_000
+RECENT = 8  # sessions of each program, the newest, of which the daemon is asked whether they live
 BY_NAME = frozenset(("raw", "cades", "pades", "token"))  # kinds whose row names the document
-OF_CARD = ("signature.", "assertion.", "tls.", "program.")
+OF_PROGRAM = "program."
+OF_CARD = ("signature.", "assertion.", "tls.", OF_PROGRAM)
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Mark:
     given: int
     wrong: int
     pieces: int
+    starts: int
 
 
 class Judge:
@@ -36,21 +38,31 @@ class Judge:
 
     def mark(self) -> Mark:
         """Return how much there is."""
-        newest = self._site.audit.tail(1)
-        return Mark(newest[-1].number if newest else 0, self._given(), self._wrong(), len(self._work.pieces))
+        return Mark(self._newest(), self._given(), self._wrong(), len(self._work.pieces), self._site.starts)
 
-    def verdict(self, mark: Mark, thrown: int) -> list[str]:
-        """Return what is wrong; ``thrown`` values of the card may have been thrown away."""
-        rows = [row for row in self._site.audit.tail(ROWS) if row.number > mark.row]
+    def verdict(self, mark: Mark, thrown: int, *, cuts: bool = False) -> list[str]:
+        """Return what is wrong; ``thrown`` values of the card may have been thrown away.
+
+        ``cuts`` says that answers of the relay's server may have been cut. Raises AuditUnavailable, AuditBroken.
+        """
+        has_died = self._site.starts > mark.starts
+        if has_died or thrown:
+            self._site.audit.verify()
+        rows = self._site.audit.tail(self._newest() - mark.row)
         done = [row for row in rows if row.entry.outcome is Outcome.DONE]
         pieces = self._work.pieces[mark.pieces :]
         return [
             *self._unanswered(pieces, thrown),
+            *([] if has_died else self._cut_off(pieces, cuts=cuts)),
             *self._twice_or_unrecorded(pieces, done),
             *self._given_and_recorded(mark, done, thrown),
             *self._pins(mark),
             *self._outlived(pieces),
         ]
+
+    def _newest(self) -> int:
+        newest = self._site.audit.tail(1)
+        return newest[-1].number if newest else 0
 
     def _given(self) -> int:
         return sum(len(card.given) for card in self._site.cards.values())
@@ -71,6 +83,15 @@ class Judge:
         return [f"no answer to {name}" for name in silent] + [f"{name} was never signed" for name in open_]
 
     @staticmethod
+    def _cut_off(pieces: list[Piece], *, cuts: bool) -> list[str]:
+        """A daemon that lives answers each request, or breaks off where the relay's server does."""
+        return [
+            f"the connection of {piece.name} was lost"
+            for piece in pieces
+            if LOST in piece.answers and not (cuts and piece.kind == "relay")
+        ]
+
+    @staticmethod
     def _twice_or_unrecorded(pieces: list[Piece], done: list[AuditRow]) -> list[str]:
         """Each piece has one row; an assertion's names no document, and is counted."""
         rows = Counter(row.entry.document for row in done)
@@ -83,6 +104,10 @@ class Judge:
         asserted = sum(piece.kind == "vihf" for piece in pieces)
         if actions["assertion.vihf"] != asserted:
             found.append(f"{asserted} assertions, {actions['assertion.vihf']} rows")
+        by_program = sum(piece.kind == "pkcs11" and SIGNED in piece.answers for piece in pieces)
+        of_program = sum(action.startswith(OF_PROGRAM) for action in actions.elements())
+        if of_program < by_program:
+            found.append(f"{by_program} signatures by PKCS#11, {of_program} rows")
         return found
 
     def _given_and_recorded(self, mark: Mark, done: list[AuditRow], thrown: int) -> list[str]:
@@ -102,18 +127,11 @@ class Judge:
     def _outlived(self, pieces: list[Piece]) -> list[str]:
         """A session that was open when its card left serves nothing afterwards, and is none."""
         last = max(self._site.left, default=0.0)
-        programs = self._work.programs
-        ended: dict[str, tuple[Opened, int]] = {
-            one.path: (one, number)
-            for number, program in enumerate(programs)
-            for one in program.opened
-            if one.at < last
+        ended = {
+            one.path: (holder, one) for holder in self._work.holders for one in holder.opened[-RECENT:] if one.at < last
         }
-        found = [f"{piece.name} was signed by a session whose card had left" for piece in pieces
-                 if piece.session in ended and piece.asked > last]  # fmt: skip
-        newest = [program.opened[-1] for program in programs if program.opened]
-        return found + [
-            f"{one.path} outlived its card"
-            for one, number in ended.values()
-            if one in newest and programs[number].is_open(one)
-        ]
+        return [
+            f"{piece.name} was signed by a session whose card had left"
+            for piece in pieces
+            if piece.session in ended and piece.asked > last
+        ] + [f"{path} outlived its card" for path, (holder, one) in ended.items() if holder.is_open(one)]

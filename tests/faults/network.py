@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 
 from tests.faults.injecting import stands_still
 from tests.faults.site import Site
 from tests.faults.table import Listed, add, fault
-from tests.faults.work import Caller, Problem
+from tests.faults.work import LOST, Caller, Problem
 from tests.integration.workstation import text, wait_until
 from tests.rig.oidc.people import ALICE
 
@@ -25,11 +26,16 @@ def upstream(site: Site, does: str, seconds: float) -> None:
     backend.does = "answer"
 
 
-add(Listed.UPSTREAM, "in the middle of an answer, for 2 s", partial(upstream, does="cut", seconds=2), within=2)
-add(Listed.UPSTREAM, "or silent, longer than it may be", partial(upstream, does="hang", seconds=LONGER), within=6)
+for told, does, seconds, within, says in (
+    ("in the middle of an answer, for 2 s", "cut", 2, 2, "upstream.closed"),
+    ("in the middle of an answer of 8 MB, for 2 s", "cut late", 2, 2, LOST),
+    ("or silent, longer than it may be", "hang", LONGER, 6, "upstream.timeout"),
+):
+    inject = partial(upstream, does=does, seconds=seconds)
+    add(Listed.UPSTREAM, told, inject, within=within, says=(says,), cuts=says == LOST)
 
 
-@fault(Listed.PROXY, "for 2 s", within=3)
+@fault(Listed.PROXY, "for 2 s", within=3, says=("upstream.unreachable",))
 def proxy_down(site: Site) -> None:
     """End the proxy, and start it again."""
     site.around.proxy.stop()
@@ -59,19 +65,47 @@ def logs_in(site: Site) -> str:
     return text(answer, "state")
 
 
-def provider(site: Site, **how: object) -> None:
-    """Let the provider be so during a login, which comes to nothing; the next one works."""
-    there = site.around.provider
+def while_broken(site: Site, breaks: Callable[[], None], mends: Callable[[], None]) -> None:
+    """Have a login that works, one that comes to nothing, and one that works again."""
     assert logs_in(site) == "active"
-    before = {name: getattr(there, name) for name in how}
-    for name, value in how.items():
-        setattr(there, name, value)
+    breaks()
     try:
         assert (came := logs_in(site)) != "active", came
     finally:
-        for name, value in before.items():
-            setattr(there, name, value)
+        mends()
     wait_until(lambda: logs_in(site) == "active")
+
+
+def provider(site: Site, **how: object) -> None:
+    """Let the provider be so during a login."""
+    there = site.around.provider
+    before = {name: getattr(there, name) for name in how}
+
+    def be(qualities: dict[str, object]) -> None:
+        for name, value in qualities.items():
+            setattr(there, name, value)
+
+    while_broken(site, partial(be, how), partial(be, before))
+
+
+@fault(Listed.PROVIDER, "listens no more", within=2)
+def provider_gone(site: Site) -> None:
+    """Let nobody listen where it was."""
+    around = site.around
+    while_broken(
+        site, lambda: around.loop.run(around.provider.leave()), lambda: around.loop.run(around.provider.listen())
+    )
+
+
+@fault(Listed.PROVIDER, "says nothing once a login begins, longer than it may", within=2)
+def provider_silent(site: Site) -> None:
+    """Have it keep the login's first answer to itself."""
+    around = site.around
+
+    async def answers(*, soon: bool) -> None:
+        (around.provider.may_start.set if soon else around.provider.may_start.clear)()
+
+    while_broken(site, lambda: around.loop.run(answers(soon=False)), lambda: around.loop.run(answers(soon=True)))
 
 
 for name, how in (

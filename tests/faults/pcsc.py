@@ -11,7 +11,7 @@ from functools import partial
 
 from tests.faults.injecting import stands_still
 from tests.faults.site import Site
-from tests.faults.table import Listed, add, fault
+from tests.faults.table import GONE, Listed, add, fault
 from tests.faults.watched import FETCH, PSO, Go, of
 from tests.integration.workstation import wait_until
 from tests.rig.other_program import ROOT, command, holding, reset
@@ -47,13 +47,17 @@ def away_in_a_signature(site: Site, number: signal.Signals, kind: int) -> None:
     away(site, number, 0)
 
 
-add(Listed.PCSCD, "stopped, and started a second later", partial(away, number=signal.SIGTERM, seconds=AWAY), within=6)
-add(Listed.PCSCD, "killed, and started a second later", partial(away, number=signal.SIGKILL, seconds=AWAY), within=6)
-add(Listed.PCSCD, "restarted at once", partial(away, number=signal.SIGTERM, seconds=0), within=6)
+for told, number, seconds in (
+    ("stopped, and started a second later", signal.SIGTERM, AWAY),
+    ("killed, and started a second later", signal.SIGKILL, AWAY),
+    ("restarted at once", signal.SIGTERM, 0),
+):
+    add(Listed.PCSCD, told, partial(away, number=number, seconds=seconds), within=6, thrown=1, says=GONE)
 for name, number in (("stopped", signal.SIGTERM), ("killed", signal.SIGKILL)):
     for step, kind in (("the signature", PSO), ("GET RESPONSE", FETCH)):
         inject = partial(away_in_a_signature, number=number, kind=kind)
-        add(Listed.PCSCD, f"{name} at {step}, and started again", inject, within=6, thrown=1)
+        told = f"{name} at {step}, and started again"
+        add(Listed.PCSCD, told, inject, within=6, thrown=1, says=("reader.pcsc_unavailable", *GONE))
 
 
 def hangs(site: Site, seconds: float) -> None:
@@ -62,7 +66,14 @@ def hangs(site: Site, seconds: float) -> None:
 
 
 add(Listed.PCSCD, "hung for 3 s", partial(hangs, seconds=3), within=4)
-add(Listed.PCSCD, "hung for 14 s, longer than a card may take", partial(hangs, seconds=14), within=4, thrown=1)
+add(
+    Listed.PCSCD,
+    "hung for 14 s, longer than a card may take",
+    partial(hangs, seconds=14),
+    within=4,
+    thrown=1,
+    says=("card.timeout",),
+)
 
 
 @fault(Listed.OTHER_PROGRAM, "resets the card three times", within=2, thrown=3)
@@ -80,7 +91,7 @@ def wants_it(site: Site) -> None:
     assert asked.returncode, "it was given the card"
 
 
-@fault(Listed.OTHER_PROGRAM, "has it exclusively for 2 s", within=6)
+@fault(Listed.OTHER_PROGRAM, "has it exclusively for 2 s", within=6, says=("reader.busy",))
 def has_it(site: Site) -> None:
     """Get it once no session needs it."""
     with site.at_rest():
@@ -116,4 +127,5 @@ add(
     "hangs while it holds it, and is killed after 14 s",
     partial(holds, seconds=14, hangs=True),
     within=4,
+    says=("reader.busy",),
 )

@@ -94,10 +94,12 @@ def _row(site: Site, work: Work, fault: Fault) -> Row:
     if took is None or took > fault.within:
         wrong.append(f"work went on after {took and round(took, 1)} s, not within {fault.within:g} s")
     try:
-        wrong += judge.verdict(mark, fault.thrown)
+        wrong += judge.verdict(mark, fault.thrown, cuts=fault.cuts)
     except CarddError as error:
         wrong.append(f"the log cannot be read: {error}")
     answers = _answers(work.pieces[mark.pieces :])
+    if fault.says and not any(code in fault.says for code in answers):
+        wrong.append(f"no client was told {' or '.join(fault.says)}: was anything broken?")
     return Row(fault.listed, fault.told, fault.within, took, time.monotonic() - began, answers, wrong)
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tests.faults.site import Site
 
 Inject = Callable[["Site"], None]
+GONE = ("card.removed", "session.closed", "no card", "DEVICE_REMOVED")  # what is said where a card has left
 
 
 class Listed(StrEnum):
@@ -50,7 +51,8 @@ class Fault:
 
     ``within`` is in how many seconds all clients must have had something signed again, once ``inject`` has returned:
     what it broke is whole by then, as far as a person would mend it. ``thrown`` is how many values of the card may have
-    been thrown away: those whose row could not be written. It returns what came of it, where answers do not tell.
+    been thrown away: those whose row could not be written. ``says`` are answers of which clients get one at least: what
+    broke nothing does not pass. ``cuts`` says that the relay's answers may break off.
     """
 
     listed: Listed
@@ -58,21 +60,34 @@ class Fault:
     within: float
     inject: Inject
     thrown: int = 0
+    says: tuple[str, ...] = ()
+    cuts: bool = False
 
 
 _faults: list[Fault] = []
 
 
-def add(listed: Listed, told: str, inject: Inject, *, within: float, thrown: int = 0) -> None:
+def add(
+    listed: Listed,
+    told: str,
+    inject: Inject,
+    *,
+    within: float,
+    thrown: int = 0,
+    says: tuple[str, ...] = (),
+    cuts: bool = False,
+) -> None:
     """Add a row."""
-    _faults.append(Fault(listed, told, within, inject, thrown))
+    _faults.append(Fault(listed, told, within, inject, thrown, says, cuts))
 
 
-def fault(listed: Listed, told: str, *, within: float, thrown: int = 0) -> Callable[[Inject], Inject]:
+def fault(
+    listed: Listed, told: str, *, within: float, thrown: int = 0, says: tuple[str, ...] = ()
+) -> Callable[[Inject], Inject]:
     """Add the decorated function as a row."""
 
     def added(inject: Inject) -> Inject:
-        add(listed, told, inject, within=within, thrown=thrown)
+        add(listed, told, inject, within=within, thrown=thrown, says=says)
         return inject
 
     return added

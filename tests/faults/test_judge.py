@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from cardd.errors import AuditBroken
 from cardd.model import AuditEntry, AuditRow, Outcome
 from tests.faults.judge import Judge
 from tests.faults.site import Site
@@ -47,6 +48,8 @@ class Scene:
     rows: list[AuditRow] = field(default_factory=list)
     pieces: list[Piece] = field(default_factory=list)
     left: list[float] = field(default_factory=lambda: [2.0])
+    starts: int = 0
+    is_broken: bool = False
 
     @property
     def audit(self) -> Scene:
@@ -59,27 +62,33 @@ class Scene:
         return {"medecin": self.card}
 
     @property
-    def programs(self) -> list[Program]:
+    def holders(self) -> list[Program]:
         """Return the program."""
         return [self.program]
 
+    def verify(self) -> None:
+        """Find the chain whole, or not."""
+        if self.is_broken:
+            raise AuditBroken(row=1, why="changed")
+
     def tail(self, count: int) -> list[AuditRow]:
         """Return rows."""
-        return self.rows[-count:]
+        return self.rows[-count:] if count else []
 
     def signs(self, *, rows: int = 1, values: int = 1, kind: str = "raw", action: str = "signature.raw") -> None:
         """Let one piece be signed, with so many rows and values."""
-        piece = Piece(kind, NAME, answers=[LOST, SIGNED], session="/v1/sessions/new", asked=3.0)
+        piece = Piece(kind, NAME, answers=[SIGNED], session="/v1/sessions/new", asked=3.0)
         entry = AuditEntry(action, Outcome.DONE, 0, "client", document=NAME, certificate=SERIAL)
         self.pieces.append(piece)
-        self.rows += [AuditRow(len(self.rows) + 1, datetime.now(UTC), entry, "") for _ in range(rows)]
+        first = len(self.rows) + 1
+        self.rows += [AuditRow(number, datetime.now(UTC), entry, "") for number in range(first, first + rows)]
         self.card.given += [b"digest"] * values
 
 
-def verdict(scene: Scene, thrown: int = 0) -> list[str]:
+def verdict(scene: Scene, thrown: int = 0, *, cuts: bool = False) -> list[str]:
     judge = Judge(cast(Site, scene), cast(Work, scene))
     empty = Judge(cast(Site, Scene()), cast(Work, Scene())).mark()
-    return judge.verdict(empty, thrown)
+    return judge.verdict(empty, thrown, cuts=cuts)
 
 
 def test_what_is_well_is_said_to_be() -> None:
@@ -110,6 +119,34 @@ def test_a_request_without_an_answer_is_told() -> None:
     scene.signs()
     scene.pieces[0].answers = [SILENT]
     assert verdict(scene) == ["no answer to raw-1", "raw-1 was never signed"]
+
+
+def test_a_connection_is_lost_with_the_daemon_or_with_the_relays_server_alone() -> None:
+    scene = Scene()
+    scene.signs(kind="relay")
+    scene.pieces[0].answers = [LOST, SIGNED]
+    assert verdict(scene) == ["the connection of raw-1 was lost"]
+    assert verdict(scene, cuts=True) == []
+    scene.pieces[0].kind = "raw"
+    assert verdict(scene, cuts=True) == ["the connection of raw-1 was lost"]
+    scene.starts = 1
+    assert verdict(scene) == []
+
+
+def test_a_log_that_is_broken_after_a_death_is_told() -> None:
+    scene = Scene(is_broken=True)
+    assert verdict(scene) == []
+    scene.starts = 1
+    with pytest.raises(AuditBroken):
+        verdict(scene)
+
+
+def test_a_signature_by_pkcs11_has_a_row() -> None:
+    scene = Scene()
+    scene.signs(kind="pkcs11", action="program.data")
+    assert verdict(scene) == []
+    scene.signs(kind="pkcs11", rows=0, values=0)
+    assert verdict(scene) == ["2 signatures by PKCS#11, 1 rows"]
 
 
 def test_an_assertion_that_was_lost_with_the_daemon_is_an_answer_and_a_signature_is_not() -> None:

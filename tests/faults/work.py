@@ -30,6 +30,7 @@ BATCH = 5000
 MAKER: Json = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
 PATIENT: Json = {"ins": "185059999900181", "oid": "1.2.250.1.213.1.4.10"}
 SIGNED, LOST, SILENT = "signed", "connection lost", "NO ANSWER"
+NO_KEY = "no key"
 UNREPEATABLE = "signature.lost"  # signed and recorded, and nobody has it: what no second try can make again
 
 
@@ -70,9 +71,11 @@ class Caller:
         self._lps = Lps(port, timeout=LIMIT)
 
     def ask(self, method: str, path: str, body: Json | None, bearer: str | None, **headers: str) -> Json:
-        """Return the answer."""
+        """Return the answer; a connection that the daemon has closed meanwhile is opened anew, as HTTP libraries do."""
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         try:
+            if self._lps.has_ended:
+                self._lps.close()
             status, answer = self._lps.call(method, path, body, **authorization, **headers)
         except (OSError, http.client.HTTPException, ValueError):
             self._lps.close()
@@ -280,27 +283,37 @@ class Pkcs11(Worker):
         self._loop = asyncio.new_event_loop()
         self._client: Client | None = None
         self._session = self._key = 0
+        self.opened: list[Opened] = []
 
     def attempt(self, piece: Piece) -> None:
         """Sign the piece's name."""
         try:
-            signed = self._loop.run_until_complete(asyncio.wait_for(self._sign(piece.name.encode()), LIMIT))
-        except (TimeoutError, Failed, OSError, EOFError) as error:
+            signed = self._loop.run_until_complete(asyncio.wait_for(self._sign(piece), LIMIT))
+        except (Problem, TimeoutError, Failed, OSError, EOFError) as error:
             self._loop.run_until_complete(self._hang_up())
             if isinstance(error, Failed):
                 raise Problem(error.rv.name) from None
             raise
         piece.value = signed.hex()
 
-    async def _sign(self, data: bytes) -> bytes:
+    async def _sign(self, piece: Piece) -> bytes:
         if self._client is None:
             self._client = await Client.at(self.site.station.directory / "p11")
             slots = await self._client.slots(with_token=True)
             if not slots:
                 raise Failed(0xE0)
             self._session = await self._client.session(slots[0])
-            self._key = await self._client.key(self._session)
-        return await self._client.sign(self._session, self._key, data)
+            self.opened.append(Opened(f"PKCS#11 session {len(self.opened) + 1}", "", time.monotonic()))
+            try:
+                self._key = await self._client.key(self._session)
+            except ValueError:  # as many as none
+                raise Problem(NO_KEY) from None
+        piece.session = self.opened[-1].path
+        return await self._client.sign(self._session, self._key, piece.name.encode())
+
+    def is_open(self, session: Opened) -> bool:
+        """Return whether it would still sign in this session: it hangs up with its first failure."""
+        return self._client is not None and session is self.opened[-1]
 
     async def _hang_up(self) -> None:
         client, self._client = self._client, None
@@ -326,6 +339,11 @@ class Work:
             Pkcs11(site, self),
             Token(site, self, self.token),
         ]
+
+    @property
+    def holders(self) -> list[Program | Pkcs11]:
+        """Return who holds sessions that end with the card."""
+        return [*self.programs, *(worker for worker in self.workers if isinstance(worker, Pkcs11))]
 
     def start(self) -> None:
         """Let them begin to wait for the gate."""

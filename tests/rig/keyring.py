@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -61,9 +62,21 @@ class Keyring:
 
     def unlock(self, after: float = 0.0) -> None:
         """Unlock it, as a login with the password does: by a daemon that begins anew, so many seconds later."""
+        with self.away():
+            sleep(after)
+
+    @contextmanager
+    def away(self, *, bus: bool = False) -> Iterator[None]:
+        """Have none inside, and no bus either where that is wanted; what it kept is there again afterwards."""
         self._end()
-        sleep(after)
-        self._begin()
+        if bus:
+            self._bus.stop()
+        try:
+            yield
+        finally:
+            if bus:
+                self._bus.start()
+            self._begin()
 
     def stop(self) -> None:
         """Stop both."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import queue
+import select
 import socket
 import threading
 from pathlib import Path
@@ -34,6 +35,11 @@ class Lps:
         response = self._connection.getresponse()
         raw = response.read()
         return response.status, cast(Json, json.loads(raw)) if raw else {}
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the other end has closed the connection that is kept."""
+        return self._connection.sock is not None and bool(select.select([self._connection.sock], [], [], 0)[0])
 
     def with_credential(self, credential: str) -> Lps:
         """Return this program with another Bearer value, on a connection of its own."""

@@ -80,14 +80,24 @@ class FakeProvider:
         self.statuses: dict[str, int] = {}  # by the name of what is asked for
         self.date: str | None = None
         self.issuer = ""
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1.0)
+        self._port = 0
 
     async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self.host, 0, ssl_context=self._tls()).start()
+        await self.listen()
         scheme = "https" if self.authority else "http"
-        self.issuer = f"{scheme}://{self.host}:{self._runner.addresses[0][1]}/realm"
+        self.issuer = f"{scheme}://{self.host}:{self._port}/realm"
         return self
+
+    async def listen(self) -> None:
+        """Answer, at the same place whenever it is called."""
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self.host, self._port, ssl_context=self._tls(), reuse_address=True).start()
+        self._port = self._runner.addresses[0][1]
+
+    async def leave(self) -> None:
+        """Answer no more: connections end, and none can be made."""
+        await self._runner.cleanup()
 
     def _tls(self) -> ssl.SSLContext | None:
         if self.authority is None:
@@ -99,7 +109,7 @@ class FakeProvider:
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._runner.cleanup()
+        await self.leave()
 
     def id_token(self) -> str:
         """One that is right, but for ``claims``, ``header``, ``algorithm`` and ``key``; None takes a claim away."""
