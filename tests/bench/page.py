@@ -54,7 +54,8 @@ def _day(result: Path) -> str:
 
 def _machine() -> str:
     release = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
-    return f"{os.cpu_count()} cores, Python {platform.python_version()}, {release}"
+    whose = "Debian's Python" if sys.base_prefix == "/usr" else "Python"
+    return f"{os.cpu_count()} cores, {whose} {platform.python_version()}, {release}"
 
 
 if __name__ == "__main__":
