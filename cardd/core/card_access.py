@@ -251,24 +251,22 @@ class CardAccess:
         progress = Progress(work)
         is_over = False
         while not is_over:
-            async with self._turn((login.caller or login.session) if login else None):
+            await self._take_turn((login.caller or login.session) if login else None)
+            try:
                 is_over = await self._one_turn(answer, progress, login, timeout, reset=reset)
+            finally:
+                self._lock.pass_on()
             self._tell_replaced()
             if login:
                 login = replace(login, accepted=True)  # by now: what follows is asked of nobody
 
-    @contextlib.asynccontextmanager
-    async def _turn(self, caller: CallerKey | str | None) -> AsyncIterator[None]:
+    async def _take_turn(self, caller: CallerKey | str | None) -> None:
         self._queued += 1
         try:
             with step("turn", Where.CARD):
                 await self._lock.take(caller)
         finally:
             self._queued -= 1
-        try:
-            yield
-        finally:
-            self._lock.pass_on()
 
     async def _one_turn(
         self,
