@@ -29,14 +29,13 @@ from cardd.errors import (
     PukBlocked,
     PukWrong,
 )
-from cardd.model import Caller, CallerKey, Choice, PinQuestion, PinRole, PinState, Question
+from cardd.model import Caller, CallerKey, Choice, PinInfo, PinQuestion, PinRole, PinState, Question
 from cardd.ports import AuditLog
 from cardd.secret import Secret, new_id
 from cardd.values import replace
 
 T = TypeVar("T")
 
-ATTEMPTS_MAX = 5  # in one login, where nothing counts the tries
 UNCOUNTED = 99  # tries left where a token or key file tells no number
 
 
@@ -74,16 +73,16 @@ class PinEntry:
         is left; LastTryRefused, PinCancelled, PinTimeout, PinFormat, PinBackOff, PromptUnavailable, and what the card
         raises.
         """
-        wrong, attempts, told = None, 0, False
+        wrong, told = None, False
         asking = HolderVerification(session, None, certificates=certificates, caller=client)
         if ensure_wanted:
             asking = replace(asking, ensure_wanted=ensure_wanted)
-        attempt = partial(self._attempt, card, asking, refused=refused, operations=operations)
+        attempt = partial(self._attempt, card, asking, stored=stored, refused=refused, operations=operations)
         with self.telling(card, client):
             while True:
                 asked = await self.question(card, client, question, _problem(wrong))
                 try:
-                    outcome = await attempt(asked, work, stored=None if wrong else stored)
+                    outcome = await attempt(asked, work)  # what is stored is wiped when it is wrong
                 except PinForEach:
                     if card.access.wants_pin_for_each and not told:
                         told = True  # by the next question: the card is known now
@@ -91,9 +90,8 @@ class PinEntry:
                     raise
                 except PinWrong as error:
                     wrong = error
-                    attempts += 1
-                    if attempts == ATTEMPTS_MAX or int(error.params.get("tries_left", UNCOUNTED)) <= 1:
-                        raise
+                    if int(error.params.get("tries_left", UNCOUNTED)) <= 1:
+                        raise  # where nothing counts the tries, the guard makes the caller wait
                 except (PinCancelled, PinTimeout, PinFormat):
                     if wrong:
                         raise wrong from None
@@ -117,9 +115,7 @@ class PinEntry:
     ) -> PinQuestion:
         """Return what to ask for this card's PIN; the user has agreed to a last try. Raises as ``login`` does."""
         card.access.ensure_presentable(client)
-        pin = (await card.access.info()).pin
-        if pin is None:
-            raise CardIncomplete(what="pin")
+        pin = await _pin_of(card)
         status = await card.access.use(lambda opened: opened.pin_status())
         if status.state is PinState.BLOCKED:
             raise PinBlocked
@@ -172,6 +168,14 @@ class PinEntry:
                 refused()
             secret.wipe()
             raise
+
+
+async def _pin_of(card: InsertedCard) -> PinInfo:
+    """Return the PIN as the card describes it. Raises CardIncomplete for a card without."""
+    pin = (await card.access.info()).pin
+    if pin is None:
+        raise CardIncomplete(what="pin")
+    return pin
 
 
 def _beside_keypad(asked: PinQuestion) -> Question:
@@ -303,15 +307,10 @@ class PinLife:
         await self._pins.agree_to_last_try(card, asked)
         return asked
 
-    async def _pin(self, card: InsertedCard, question: Question) -> PinQuestion:
-        pin = (await card.access.info()).pin
-        if pin is None:
-            raise CardIncomplete(what="pin")
-        return PinQuestion(question, pin, card.reader, card.kind.value, None, None, PinRole.NEW)
-
     async def _choose(self, card: InsertedCard, question: Question, old: Secret | None, new: Secret) -> None:
         """Ask for a new PIN until it is good and was typed twice."""
-        asked = await self._pin(card, question)
+        pin = await _pin_of(card)
+        asked = PinQuestion(question, pin, card.reader, card.kind.value, None, None, PinRole.NEW)
         problem: str | None = None
         async with card.access.kept():
             while True:

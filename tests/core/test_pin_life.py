@@ -157,6 +157,8 @@ async def test_after_unblocking_the_card_holds_no_login_of_the_puk(core: Core) -
     ("pin", "expected"),
     [
         ("0000", "repeated"),
+        ("111", "repeated"),
+        ("12121", "repeated"),
         ("1212", "repeated"),
         ("123123", "repeated"),
         ("1234", "sequence"),
@@ -164,6 +166,8 @@ async def test_after_unblocking_the_card_holds_no_login_of_the_puk(core: Core) -
         ("7319", "same"),
         ("2580", None),
         ("1213", None),
+        ("1281", None),
+        ("72872", None),
         ("12346", None),
     ],
 )

@@ -14,6 +14,10 @@ MODULES: dict[str, tuple[str, ...]] = {
     "cardd/core/page_consents.py": ("tests/core/test_origins.py", "tests/core/test_site_decisions.py"),
     "cardd/core/page_keys.py": ("tests/core/test_page_keys.py",),
     "cardd/core/page_passes.py": ("tests/core/test_page_passes.py",),
+    "cardd/core/pin.py": (
+        *("tests/core/test_pin.py", "tests/core/test_pin_entry.py", "tests/core/test_pinpad.py"),
+        *("tests/core/test_pin_life.py", "tests/core/test_pin_dialogs.py"),
+    ),
     "cardd/core/pin_guard.py": ("tests/core/test_pin_guard.py",),
     "cardd/core/programs.py": ("tests/core/test_programs.py",),
     "cardd/core/session.py": ("tests/core/test_session_life.py", "tests/core/test_session_states.py"),

@@ -15,7 +15,7 @@ class ScriptedPrompter:
     ``pins`` are typed one after the other, none left means cancel; ``choices`` answer the next questions, ``choice``
     every further one; ``fault`` is raised instead when it is set; while ``attentive`` is cleared, dialogs stay open.
     ``questions`` and ``pin_questions`` are what was asked, in order; ``is_asked`` is set whenever a dialog opens;
-    ``open`` has the topics of the dialogs that are open.
+    ``open`` has the topics of the dialogs that are open; ``typed_into`` the secrets that what was typed went to.
     """
 
     def __init__(self, *pins: str) -> None:
@@ -29,6 +29,7 @@ class ScriptedPrompter:
         self.questions: list[Question] = []
         self.pin_questions: list[PinQuestion] = []
         self.open: list[str] = []
+        self.typed_into: list[Secret] = []
 
     def ensure_reachable(self, _uid: int) -> None:
         """Be there, but for the fault that says nobody is."""
@@ -41,6 +42,7 @@ class ScriptedPrompter:
         await self._think(question.question.topic)
         if not self.pins:
             raise PinCancelled
+        self.typed_into.append(into)
         into.fill(memoryview(self.pins.pop(0).encode()))
 
     async def confirm(self, question: Question) -> Choice:
