@@ -15,6 +15,7 @@ from cardd.core.attempts import KEYLESS, Attempt, SignedMeanwhile
 from cardd.core.card_transaction import HeldPinKept, HolderVerification, InPieces, Work
 from cardd.core.consents import Batch, Consents, SignatureRequest
 from cardd.core.dialog_lines import question_of
+from cardd.core.inserted_card import InsertedCard
 from cardd.core.pin import PinEntry
 from cardd.core.recording import DocumentNames, RecordedWork, Recordings, entry_of, recorded
 from cardd.core.session import Credential, Session
@@ -90,7 +91,7 @@ class Signing:
         self.check_size(len(requests), batch)
         messages = [request.message for request in requests]
         entries = [self._entry(session, credential, request) for request in requests]
-        recorded_work: RecordedWork[list[bytes]] = self.recordings.begin(_thread_of(session))
+        recorded_work: RecordedWork[list[bytes]] = self.recordings.begin(_card_of(session).access)
 
         def work(card: Card, consent: str) -> Generator[None, Card, list[bytes]]:
             if attempt.has_signed(self._audit):
@@ -137,7 +138,7 @@ class Signing:
             certificate=credential.serial,
             consent=consent,
         )
-        recorded_work: RecordedWork[bytes] = self.recordings.begin(_thread_of(session))
+        recorded_work: RecordedWork[bytes] = self.recordings.begin(_card_of(session).access)
 
         def work(card: Card) -> bytes:
             attempt.has_signed(self._audit)  # such a result is lost
@@ -265,7 +266,7 @@ class Signing:
     ) -> bytes:
         """What the card does with its authentication key, recorded before it is known."""
         key = self.authentication(session).key
-        recorded_work: RecordedWork[bytes] = self.recordings.begin(_thread_of(session))
+        recorded_work: RecordedWork[bytes] = self.recordings.begin(_card_of(session).access)
 
         def work(card: Card) -> bytes:
             return recorded_work.record(operation(card, key), [entry])
@@ -305,9 +306,7 @@ class Signing:
 
     async def _on_card(self, session: Session, question: Asked, work: Work[T], *, operations: int = 1) -> T:
         """Return what ``work`` does with the card; ``question`` is made where the user is asked for the PIN."""
-        card = session.card
-        if card is None:
-            raise SessionCannotSign
+        card = _card_of(session)
         known = frozenset(credential.certificate for credential in session.credentials.values())
         if session.pin is not None:
             login = HolderVerification(
@@ -315,7 +314,7 @@ class Signing:
             )
             try:
                 with self._pins.telling(card, session.caller.key):
-                    return await card.access.use(work, login, operations=operations)
+                    return await card.access.use(work, login)
             except (PinWrong, PinBlocked):
                 self._sessions.distrust_pins(card)  # rule 4: one refusal, and no held PIN of this card is sent again
                 raise
@@ -343,14 +342,14 @@ class Signing:
         return value
 
 
-def _thread_of(session: Session) -> object:
-    """Return what stands for the thread that works for a session: its card's."""
-    return session.card.access if session.card else None
+def _card_of(session: Session) -> InsertedCard:
+    if session.card is None:
+        raise SessionCannotSign
+    return session.card
 
 
 def _credential(session: Session, purpose: KeyPurpose) -> Credential:
-    if session.card is None:
-        raise SessionCannotSign
+    _card_of(session)
     credential = session.credentials.get(purpose)
     if credential is None:
         raise CardIncomplete(what=f"certificate.{purpose.value}")

@@ -175,6 +175,17 @@ class TestACardThatWantsItsPinForEachSignature:
         keypad.typed = [PIN]
         assert await core.signing.sign(session, [REQUEST], None)
 
+    async def test_what_is_no_list_is_typed_once_after_a_list_too(self, core: Core, keypad: Keypad) -> None:
+        keypad.typed = [PIN] * 5
+        session, _ = await core.login.open(CALLER, None)
+        await core.signing.sign(session, batch(2), None)
+        core.person.questions.clear()
+        await core.signing.authenticate(session, "n" * 44)
+        assert [(question.topic, question.params.get("times")) for question in core.person.questions] == [
+            ("unlock", None)
+        ]
+        assert keypad.typed == []
+
     async def test_single_signatures_are_typed_once_each(self, core: Core, keypad: Keypad) -> None:
         keypad.typed = [PIN, PIN, PIN]
         session, _ = await core.login.open(CALLER, None)

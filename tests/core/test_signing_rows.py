@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 import pytest_asyncio
@@ -14,27 +14,27 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_der_x509_certificate
 
-from cardd.core.attempts import Attempts, SignedMeanwhile
+from cardd.core.attempts import Attempts
 from cardd.core.consents import Batch, SignatureRequest
+from cardd.core.pin import PinEntry
+from cardd.core.recording import DocumentNames, Pseudonyms
 from cardd.core.session import Session
+from cardd.core.signing import Signing
 from cardd.errors import (
     AlgorithmUnsupported,
+    AuditSlow,
     AuditUnavailable,
     BatchExhausted,
     CardIncomplete,
     CardRefused,
     CardTimeout,
     ConsentRefused,
-    PinCancelled,
-    PinWrong,
     SessionCannotSign,
-    SessionClosed,
 )
 from cardd.model import Algorithm, AuditEntry, Choice, KeyPurpose, Message, Outcome
 from cardd.values import replace
-from tests.core.at_card import PinsHeard
 from tests.core.conftest import CALLER, PIN, Core
-from tests.core.test_card_access import instructions
+from tests.rig.memory import MemoryStore
 
 DIGEST = hashlib.sha256(b"Compte rendu SIMULATION").digest()
 SHOWN = hashlib.sha256(b"Ordonnance SIMULATION").digest()
@@ -270,6 +270,8 @@ async def test_the_signer_is_the_signature_key_by_the_algorithm_that_was_asked_f
     with pytest.raises(AlgorithmUnsupported) as told:
         opened.core.signing.signer(opened.session, Algorithm.PS256)
     assert told.value.params == {"algorithm": "PS256"}
+    with pytest.raises(AlgorithmUnsupported):
+        await opened.core.signing.sign(opened.session, [request(algorithm=Algorithm.PS256)], None)
     [signed] = await opened.core.signing.sign(opened.session, [request(algorithm=None)], None)
     assert signed.algorithm is best
 
@@ -324,89 +326,43 @@ async def test_a_batchs_consent_is_spent_where_the_card_may_have_signed_and_give
     assert await core.signing.sign(session, [request()], batch)
 
 
-# --- the PIN that the work needs
-
-
-async def test_a_wrong_held_pin_locks_every_session_of_its_card_and_the_others_hear_of_its_tries(opened: Open) -> None:
-    core, session = opened.core, opened.session
-    core.person.pins = [PIN]
-    other, _ = await core.login.open(CALLER, None)
-    await core.readers.cards()[0].access.logout(other.id)
-    assert session.pin
-    session.pin.fill(memoryview(b"0000"))
-    heard = PinsHeard()
-    core.parts.lifecycle.join(heard)
-    with pytest.raises(PinWrong):
-        await core.signing.authenticate(session, "n" * 44)
-    assert [str(one.state) for one in (session, other)] == ["locked"] * 2
-    assert not session.pin
-    assert not other.pin
-    assert session.card
-    assert heard.told == [("refused", session.card.id, CALLER.key, 2)]
-
-
-async def test_a_screen_that_was_locked_while_the_pin_was_typed_keeps_the_session_locked(opened: Open) -> None:
-    core, session = opened.core, opened.session
-    core.sessions.lock(session)
-    core.person.pins = [PIN] * 2
-    core.person.is_asked.clear()
-    core.person.attentive.clear()
-    using = asyncio.ensure_future(core.signing.authenticate(session, "n" * 44))
-    await core.person.is_asked.wait()
-    core.sessions.screens_locked(frozenset((1000,)))
-    core.person.attentive.set()
-    await using
-    assert session.pin is None
-    assert not any(core.person.typed_into)
-    await core.signing.authenticate(session, "n" * 44)  # who types it behind the screen, as over ssh, is there
-    assert session.pin
-
-
-async def test_an_attempt_that_was_given_up_and_signed_is_not_signed_again_and_gives_its_consent_back(
-    opened: Open,
+@pytest.mark.parametrize(
+    ("keep", "kept", "with_mechanism"),
+    [("name", " a.pdf ", "a.pdf  CKM_RSA"), ("none", None, "CKM_RSA"), ("digest", "name:", "name:")],
+)
+async def test_the_row_keeps_of_a_documents_name_what_the_settings_say(
+    opened: Open, keep: Literal["name", "none", "digest"], kept: str | None, with_mechanism: str
 ) -> None:
-    core, session, batch = opened.core, opened.session, Batch("lot", 3)
-    attempts = Attempts(core.audit, core.clock, 1.0)
-    await core.signing.sign(session, [request()], batch)
-    given_up, again = [await attempts.begin(CALLER, "key", b"request") for _ in range(2)]
-    first = await core.signing.sign(session, [request()], batch, given_up)
-    before = core.card.count
-    with pytest.raises(SignedMeanwhile):
-        await core.signing.sign(session, [request()], batch, again)
-    assert await core.signing.sign(session, [request()], batch, again) == first
-    assert PSO not in instructions(core.card, before)
-    assert await core.signing.sign(session, [request()], batch)  # the third of the batch
-    with pytest.raises(BatchExhausted):
-        await core.signing.sign(session, [request()], batch)
+    parts = opened.core.parts
+    pins = PinEntry(parts.dialogs, parts.lifecycle)
+    names = DocumentNames(keep, Pseudonyms(MemoryStore()))
+    signing = Signing(parts.sessions, parts.consents, pins, opened.core.audit, names, patience=1.0)
+    requests = [request(" a.pdf "), request(" a.pdf ", mechanism="CKM_RSA"), request("")]
+    await signing.sign(opened.session, requests, None)
+    told = [row.document for row in opened.rows()]
+    assert told[2] == ""  # no name is no pseudonym
+    if keep == "digest":
+        pseudonym = names.digest(" a.pdf ")
+        assert told[:2] == [pseudonym, f"{pseudonym} CKM_RSA"]
+    else:
+        assert told[:2] == [kept, with_mechanism]
 
 
-async def test_reading_behind_the_pin_asks_for_it_as_an_unlocking(opened: Open) -> None:
+async def test_who_waits_for_a_card_whose_thread_waits_for_the_disk_is_told_of_the_disk(opened: Open) -> None:
     core, session = opened.core, opened.session
-    core.sessions.lock(session)
-    core.person.pins = [PIN]
-    assert await core.signing.read(session, lambda card: card.info) == await core.readers.cards()[0].access.info()
-    question = core.person.pin_questions[-1].question
-    assert (question.topic, question.params) == ("unlock", {"client": CALLER.name})
-    assert session.pin
-    assert session.state == "active"
+    assert session.card
+    core.signing.recordings.writing.add(session.card.access)
 
+    def late() -> None:
+        raise CardTimeout(seconds=1)
 
-async def test_who_closes_a_dialog_for_the_pin_ends_that_use_and_keeps_the_session_locked(opened: Open) -> None:
-    core, session = opened.core, opened.session
-    core.sessions.lock(session)
-    with pytest.raises(PinCancelled):
-        await core.signing.authenticate(session, "n" * 44)
-    assert session.pin is None
-    assert core.sessions.is_open(session)
-    assert [(row.action, row.outcome, row.code) for row in opened.rows()] == [
-        ("auth_token.issue", Outcome.REFUSED, "pin.cancelled")
-    ]
-
-
-async def test_a_closed_session_reads_nothing_and_nobody_is_asked(opened: Open) -> None:
-    core, session = opened.core, opened.session
-    asked = len(core.person.pin_questions)
-    core.sessions.close(session, "logout")
-    with pytest.raises(SessionClosed):
-        await core.signing.read(session, lambda card: card.info)
-    assert len(core.person.pin_questions) == asked
+    for instruction, ask in (
+        (PSO, core.signing.sign(session, [request()], None)),
+        (PSO, core.signing.issue(session, Message(DIGEST), "vihf.issue", "", "assertions")),
+        (AUTHENTICATE, core.signing.authenticate(session, "n" * 44)),
+    ):
+        core.reader.do_during(instruction, late)
+        with pytest.raises(AuditSlow) as told:
+            await ask
+        assert told.value.params == {"seconds": 10}
+    assert opened.rows() == []  # the row that says so is on its way

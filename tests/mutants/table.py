@@ -22,7 +22,10 @@ MODULES: dict[str, tuple[str, ...]] = {
     "cardd/core/programs.py": ("tests/core/test_programs.py",),
     "cardd/core/session.py": ("tests/core/test_session_life.py", "tests/core/test_session_states.py"),
     "cardd/core/sessions.py": ("tests/core/test_session_life.py", "tests/core/test_session_states.py"),
-    "cardd/core/signing.py": ("tests/core/test_signing.py", "tests/core/test_signing_rows.py"),
+    "cardd/core/signing.py": (
+        *("tests/core/test_signing.py", "tests/core/test_signing_rows.py", "tests/core/test_signing_pins.py"),
+        "tests/core/test_pinpad.py",
+    ),
     "cardd/core/totp.py": ("tests/core/test_totp.py",),
     "cardd/documents/judging.py": ("tests/formats/test_judging.py",),
     "cardd/formats/cms.py": ("tests/formats/test_cms_crafted.py",),
