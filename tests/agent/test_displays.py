@@ -20,6 +20,7 @@ from tests.rig.agent import agent_process
 from tests.rig.logind import Bus
 from tests.rig.waiting import eventually
 
+NO_PLUGIN = b"Could not find the Qt platform plugin"
 PROGRAMS = ("Xvfb", "weston", "pinentry-qt", "pinentry-gtk-2", "dbus-daemon")
 pytestmark = pytest.mark.skipif(not all(map(shutil.which, PROGRAMS)), reason=f"needs {', '.join(PROGRAMS)}")
 BUS = "DBUS_SESSION_BUS_ADDRESS"
@@ -68,6 +69,8 @@ def opens(program: str, around: dict[str, str]) -> bool:
     """Return whether this pinentry opens a dialog there, which nobody answers; else it refuses."""
     asked, environment = b"SETTIMEOUT 1\nGETPIN\nBYE\n", {**os.environ, **around}
     said = subprocess.run([program], input=asked, capture_output=True, env=environment, timeout=20, check=False)
+    if NO_PLUGIN in said.stderr:  # another Debian's pinentry-qt may have another Qt than qtwayland5
+        pytest.skip(f"the Qt of {program} has no plugin for this display")
     assert b"\nERR " in said.stdout
     return b"Timeout" in said.stdout
 
