@@ -21,7 +21,7 @@ from tests.rig.logind import Bus
 from tests.rig.waiting import eventually
 
 NO_PLUGIN = b"Could not find the Qt platform plugin"
-PROGRAMS = ("Xvfb", "weston", "pinentry-qt", "pinentry-gtk-2", "dbus-daemon")
+PROGRAMS = ("Xvfb", "weston", "pinentry-qt", "pinentry-gtk-2", "dbus-daemon", "dbus-send")
 pytestmark = pytest.mark.skipif(not all(map(shutil.which, PROGRAMS)), reason=f"needs {', '.join(PROGRAMS)}")
 BUS = "DBUS_SESSION_BUS_ADDRESS"
 A_MOMENT = 1.0  # seconds; a dialog that nobody answers is open for as long
@@ -75,9 +75,15 @@ def opens(program: str, around: dict[str, str]) -> bool:
     return b"Timeout" in said.stdout
 
 
-def is_shown(desk: Desk, environment: dict[str, str]) -> bool:
-    """Tell of a card, which takes the place of the one before; return whether dunst shows it."""
-    desk.agents.tell(US, "card_in", {"card": "CPS3", "reader": "Lecteur A"})
+def is_there(bus: Bus) -> bool:
+    """Return whether a server of notifications is on the bus; asked for itself, the bus would start one of its own."""
+    ask = ["dbus-send", f"--bus={bus.address}", "--print-reply", "--dest=org.freedesktop.DBus", "/"]
+    ask += ["org.freedesktop.DBus.NameHasOwner", "string:org.freedesktop.Notifications"]
+    return b"true" in subprocess.run(ask, capture_output=True, check=True).stdout
+
+
+def are_shown(environment: dict[str, str]) -> bool:
+    """Return whether dunst shows one notification."""
     count = ["dunstctl", "count", "displayed"]
     return subprocess.run(count, env=environment, capture_output=True, check=False).stdout.strip() == b"1"
 
@@ -95,7 +101,9 @@ async def test_dialogs_open_on_an_x_server_and_a_real_server_of_notifications_sh
         if shutil.which("dunst") and shutil.which("dunstctl"):
             environment = {**os.environ, **around, BUS: bus.address}
             with running(["dunst"], environment):
-                await eventually(lambda: is_shown(desk, environment))  # dunst may not be there yet
+                await eventually(lambda: is_there(bus))
+                await eventually(lambda: desk.agents.tell(US, "card_in", {"card": "CPS3", "reader": "Lecteur A"}))
+                await eventually(lambda: are_shown(environment))
     bus.stop()
 
 
