@@ -80,7 +80,7 @@ def in_again(site: Site) -> None:
 def in_again_unseen(site: Site) -> None:
     """Be quicker than anybody looks."""
     site.pull_at_once()
-    site.insert()
+    site.insert_unseen()
 
 
 @fault(Listed.SWAPPED, "another person's card comes in, signs, and goes", within=4, thrown=2, says=GONE)

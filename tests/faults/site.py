@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.faults.work import Work
 
 NOTICED = 1.0  # seconds after PC/SC told, for a machine that is busy
+ASKED = 5.0  # seconds within which clients at work have a card asked for something
 RESTART = 0.5  # seconds after which a daemon that ended is started again; systemd takes two
 SETTINGS = """
 [card]
@@ -143,6 +144,13 @@ class Site:
         self.card = self.cards[profile]
         self._seat = ExitStack()
         self._slot = self._seat.enter_context(plugged(self.card, self.station.pcscd.ports[0]))
+
+    def insert_unseen(self) -> None:
+        """Put a card in before PC/SC looks; once more where the virtual reader leaves the new one at its door."""
+        self.insert_at_once()
+        if not self.card.meet(lambda _: True, lambda go: go()).was.wait(ASKED):
+            self.pull()
+            self.insert()
 
     def pull(self) -> None:
         """Take the card out; return once PC/SC and the daemon have seen it."""
