@@ -27,6 +27,7 @@ NAMESPACES_MAX = 256  # in scope of one element
 ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")  # and all that write ASCII as the first does: expat knows no others
 FIRST_PIECE = 4096
 LIMITS = (etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_INTERNAL_ERROR)  # the second before libxml2 2.14
+OF_NAMES = (etree.ErrorDomains.NAMESPACE,)  # and prefixes
 
 C14N = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
 C14N_COMMENTS = f"{C14N}#WithComments"
@@ -60,6 +61,8 @@ def parsed(document: BinaryIO, limit: int = XML_MAX) -> Element:
         if fault.code in LIMITS:
             raise _limits() from fault
         raise DocumentMalformed(format="XML") from fault
+    if parser.error_log.filter_domains(OF_NAMES).filter_from_errors():
+        raise DocumentMalformed(format="XML")  # which lxml overlooks where a warning followed
     if root.getroottree().docinfo.internalDTD is not None:  # pragma: no cover - where expat and libxml2 disagree
         raise DocumentXmlDoctype
     _require_few_namespaces(octets, root)

@@ -93,6 +93,19 @@ def test_a_namespace_may_be_declared_again_and_again() -> None:
     assert canonical_document(parsed(BytesIO(document))) == document
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'<a x:y="1"><b xmlns="relative"/></a>',
+        b'<a><x:y/><b xmlns="relative"/></a>',
+        b'<a xmlns:x="urn:a" xmlns:y="urn:a" x:b="1" y:b="2"><b xmlns="relative"/></a>',
+    ],
+)
+def test_a_prefix_is_wrong_whatever_the_parser_warns_of_later(document: bytes) -> None:
+    with pytest.raises(DocumentMalformed):
+        parsed(BytesIO(document))
+
+
 def test_the_deepest_document_that_is_taken() -> None:
     document = b"<a>" * DEPTH_MAX + b"</a>" * DEPTH_MAX
     assert canonical_document(parsed(BytesIO(document))) == document
