@@ -105,6 +105,8 @@ class SealedFile(Positioned):
         """Go on with what another process wrote to the file. Raises ValueError for what no file looks like."""
         if len(layout.places) != -(-layout.size // CHUNK) or min(layout.free, *layout.places, 0) < 0:
             raise ValueError(layout)
+        if max(layout.free, *layout.places, 0) > os.fstat(self._file()).st_size:
+            raise ValueError(layout)
         self._wipe()
         self._layout = layout
 

@@ -27,6 +27,7 @@ from cardd.formats.options import PadesOptions
 from cardd.formats.pades import prepare_pades, verify_pades
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.pdf.wire import Answer, Found, Later, List, Listed, Placed, Refused, Told
+from cardd.formats.sealed import Layout
 from cardd.formats.verified import Flaw
 from cardd.model import Identity
 from tests.rig.pdf import pdf
@@ -115,6 +116,13 @@ def test_a_signature_of_two_is_not_taken(card: Pen, now: datetime) -> None:
 def test_a_list_is_no_place_for_a_signature(card: Pen, now: datetime) -> None:
     who = Identity("899000000010", "SIMULATION-MÉDECIN", "CAMILLE")
     with answering(listed()) as process, new_document(pdf()) as document, pytest.raises(InternalError):
+        prepare_pades(document, card.signer, now, PadesOptions(), process=process, who=who)
+
+
+def test_a_layout_that_the_file_cannot_have_is_the_process_s_fault(card: Pen, now: datetime) -> None:
+    octets = framed(msgpack.encode(Told(Placed(0, 1, b""), Layout([2**63], 5, 0))))
+    who = Identity("899000000010", "SIMULATION-MÉDECIN", "CAMILLE")
+    with answering(octets) as process, new_document(pdf()) as document, pytest.raises(PdfProcessFailed):
         prepare_pades(document, card.signer, now, PadesOptions(), process=process, who=who)
 
 

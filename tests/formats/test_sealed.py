@@ -98,7 +98,8 @@ def test_a_layout_that_no_file_has_is_not_taken_back() -> None:
     with buffered(SealedFile()) as document:
         file = sealed_in(document)
         assert file
-        for layout in (Layout([], 5, 0), Layout([0], 0, 0), Layout([-1], 5, 0), Layout([0], 5, -1)):
+        none = (Layout([], 5, 0), Layout([0], 0, 0), Layout([-1], 5, 0), Layout([0], 5, -1))
+        for layout in (*none, Layout([2**63], 5, 0), Layout([0], 5, 2**63), Layout([0], 5, 1), Layout([1], 5, 0)):
             with pytest.raises(ValueError, match="Layout"):
                 file.taken_back(layout)
 

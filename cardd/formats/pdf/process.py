@@ -61,7 +61,10 @@ class PdfProcess:
         if isinstance(told.answer, Refused):
             raise _error(told.answer)
         if file and told.layout and isinstance(request, Place):
-            file.taken_back(told.layout)
+            try:
+                file.taken_back(told.layout)
+            except ValueError as fault:
+                raise PdfProcessFailed from fault
         return told.answer
 
     def close(self) -> None:
