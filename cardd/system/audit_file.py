@@ -77,6 +77,8 @@ def reported() -> Iterator[None]:
         raise AuditUnavailable(why=str(error)) from error
     except UnicodeDecodeError as error:  # the same, in what SQLite says of it
         raise AuditDamaged(why=str(error)) from error
+    except MemoryError as error:  # a damaged file has SQLite make room for more than there is
+        raise AuditUnavailable(why="out of memory") from error
     except OSError as error:
         raise audit_fault(error) from error
 
