@@ -44,6 +44,7 @@ _ = Domain("dialogs")
 TERMINAL = "/dev/tty"
 KEY = 1  # place of the key in “[y] Accept”
 NEWLINE = ord("\n")
+NOTICE = 5.0  # seconds for a terminal to take a message that needs no answer
 ECHO_FLAGS = 3  # place of the local modes in what tcgetattr gives
 
 
@@ -74,7 +75,8 @@ class TerminalPrompter:
             async def show(is_again: bool) -> None:
                 into.wipe()
                 words = pin_words(asked, self._language, left(), format_error=isinstance(cancelled, PinFormat))
-                _show(terminal, early_pin(words, self._language) if is_again else words, words.prompt)
+                shown = early_pin(words, self._language) if is_again else words
+                await _show(terminal, shown, words.prompt, left(), PinTimeout)
 
             async def is_typed() -> bool:
                 await _read_line(terminal, into, left(), PinTimeout)
@@ -112,7 +114,8 @@ class TerminalPrompter:
         prompt = _("{answers}: ", self._language, answers=", ".join(buttons))
 
         async def show(is_again: bool) -> None:
-            _show(terminal, early_answer(words, self._language) if is_again else words, prompt)
+            shown = early_answer(words, self._language) if is_again else words
+            await _show(terminal, shown, prompt, left(), ConsentTimeout)
 
         async def chosen() -> Choice:
             with Secret() as line:
@@ -124,14 +127,14 @@ class TerminalPrompter:
 
     async def notify(self, question: Question) -> None:
         """Show a message; it needs no answer."""
-        with _terminal() as terminal:
-            _show(terminal, notice_words(question, self._language), "")
+        with _terminal() as terminal, contextlib.suppress(ConsentTimeout):
+            await _show(terminal, notice_words(question, self._language), "", NOTICE, ConsentTimeout)
 
 
 @contextmanager
 def _terminal() -> Iterator[int]:
     try:
-        terminal = os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        terminal = os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise PromptUnavailable(why="pinentry") from error
     try:
@@ -155,9 +158,28 @@ def _silent(terminal: int) -> Iterator[None]:
             termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
 
 
-def _show(terminal: int, words: Words, prompt: str) -> None:
+async def _show(terminal: int, words: Words, prompt: str, seconds: float, late: type[CarddError]) -> None:
+    """Write a question; a terminal that takes nothing (Control-S) is waited for as an answer is."""
     lines = [words.title, words.description, words.error, prompt]
-    os.write(terminal, ("\r\n" + "\r\n".join(line.replace("\n", "\r\n") for line in lines if line)).encode())
+    rest = ("\r\n" + "\r\n".join(line.replace("\n", "\r\n") for line in lines if line)).encode()
+    try:
+        async with asyncio.timeout(seconds):
+            while rest:
+                try:
+                    rest = rest[os.write(terminal, rest) :]
+                except BlockingIOError:
+                    await _writable(terminal)
+    except TimeoutError:
+        raise late from None
+
+
+async def _writable(terminal: int) -> None:
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_writer(terminal, event.set)
+    try:
+        await event.wait()
+    finally:
+        loop.remove_writer(terminal)
 
 
 async def _read_line(terminal: int, into: Secret, seconds: int, late: type[CarddError]) -> None:
@@ -172,4 +194,5 @@ async def _read_line(terminal: int, into: Secret, seconds: int, late: type[Cardd
         if size and room[size - 1] == NEWLINE:
             size -= 1
     into.keep(0, size)
-    os.write(terminal, b"\r\n")
+    with contextlib.suppress(BlockingIOError):
+        os.write(terminal, b"\r\n")

@@ -11,7 +11,7 @@ from tests.rig.asking import CANCELLED, asking, pin_answer
 from tests.rig.terminal import Terminal
 
 PIN = "731942"
-ENTER, END_OF_INPUT, CONTROL_C = "\r", "\x04", "\x03"
+ENTER, END_OF_INPUT, CONTROL_C, STOP = "\r", "\x04", "\x03", "\x13"
 PROMPT = {"fr": "Code porteur :", "en": "PIN:"}
 HINT = {
     "fr": "De 4 à 8 chiffres. Rien n'a été envoyé à la carte.",
@@ -124,6 +124,23 @@ def test_what_is_erased_while_typing_does_not_count() -> None:
         wait_for_prompt(terminal)
         terminal.type("99\x15" + PIN + "9\x7f" + ENTER)
         assert terminal.end() == pin_answer(PIN.encode())
+
+
+def test_a_terminal_that_was_stopped_stops_nobody_else() -> None:
+    with asking("pin") as terminal:
+        wait_for_prompt(terminal)
+        terminal.type(STOP + PIN + ENTER)
+        assert terminal.end() == pin_answer(PIN.encode())
+
+
+@pytest.mark.parametrize("kind", ["pin", "confirm"])
+def test_a_question_that_cannot_be_shown_ends_in_its_time(kind: str) -> None:
+    with asking(kind, timeout=2) as terminal:
+        terminal.wait_for("se ferme au bout de 2 s.")
+        if kind == "pin":
+            terminal.wait_until_silent()
+        terminal.type(STOP + "73" + ENTER)  # no PIN, and no; a PIN is asked anew
+        assert terminal.end() == ("pin.timeout" if kind == "pin" else "no")
 
 
 @pytest.mark.parametrize(("kind", "code"), [("pin", "pin.timeout"), ("confirm", "consent.timeout")])
