@@ -15,7 +15,7 @@ from cardd.secret import Secret
 from cardd.system import audit_file
 from cardd.system.audit_heads import Heads
 from tests.fuzz.documents import MATERIAL
-from tests.fuzz.files import FIREFOX_FILE
+from tests.fuzz.files import FIREFOX_FILE, SHAPES
 
 CONFIGURATION = b"""
 [listen]
@@ -93,12 +93,14 @@ def files() -> dict[str, dict[str, bytes]]:
         {"format": 1},
         {"format": 1, "entries": {}},
         {"format": 1, "entries": {"1234": "2026-12-01T00:00:00Z"}},
+        {"format": 1, "entries": {"1234": "abc"}},
         {"programs": [], "origins": [{"origin": "https://webps.example", "uid": 1, "allowed_at": "2026-12-01"}]},
     )
     return {
         "configuration": {"all": CONFIGURATION, "none": b""},
         "state": {
-            str(number): bytes((number % 7,)) + json.dumps(state).encode() for number, state in enumerate(states)
+            str(number): bytes((number % len(SHAPES),)) + json.dumps(state).encode()
+            for number, state in enumerate(states)
         },
         "recording": {"": b"\n".join(json.dumps(line).encode() for line in lines)},
         "authorities": {"": MATERIAL.read_bytes()},

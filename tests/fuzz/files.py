@@ -42,6 +42,7 @@ SHAPES: tuple[Callable[[MemoryStore], StateFile[object]], ...] = (
     lambda store: StateFile(store, "x", support._Record),
     lambda store: StateFile(store, "x", dict[str, ResumableSession]),
     lambda store: StateFile(store, "x", dict[str, datetime]),
+    lambda store: StateFile(store, "x", dict[str, str]),
 )
 SECTION_WORDS = (b"[listen]\n", b"[upstreams.dmp]\n", b"[psc]\n", b"[web]\n", b"[drivers.pkcs11]\n", b"[network]\n")
 SETTINGS = sorted({f"{name} = ".encode() for _, section in sections_of(Config()) for name in section.__struct_fields__})

@@ -19,6 +19,7 @@ from cardd.apdu import Protocol
 from cardd.driver import CardDriver
 from cardd.frames import framed
 from cardd.model import CardKind
+from cardd.system import pcsc_clients, peer
 from cardd.system.dbus_menu import MENU
 from cardd.system.tray import ITEM, WATCHER
 from cardd_drivers.cps3 import Cps3Driver
@@ -30,6 +31,7 @@ from tests.fuzz.clients import KINDS, STATE
 from tests.fuzz.dbus import CALL, OWNER, RETURN, SIGNAL, part
 from tests.fuzz.desktop import SEAT_PATH, SESSION_PATH
 from tests.fuzz.drivers import OPENING, READER, _used
+from tests.fuzz.local import CLIENT, SERVER
 from tests.rig.organisation import make
 from tests.rig.simulator import simulated_card, simulated_cps4
 
@@ -180,6 +182,27 @@ def _body(signature: str, body: list[Any]) -> bytes:
     told = Message(path="/", interface="a.b", member="C", signature=signature, body=body)._marshall(False)
     size = int.from_bytes(told[4:8], "little")
     return bytes(told[-size:]) if size else b""
+
+
+def local() -> dict[str, dict[str, bytes]]:
+    """Of a person at a terminal, of the kernel and of systemd."""
+    path = b"/run/pcscd/pcscd.comm\0"
+    attributes = ((pcsc_clients.PEER, b"\2\0\0\0"), (pcsc_clients.UID, bytes(4)), (pcsc_clients.NAME, path))
+    told = pcsc_clients.ANSWER.pack(1, 1, 1, 0, 7)
+    for kind, value in attributes:
+        told += pcsc_clients.ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
+    listed = pcsc_clients.HEADER.pack(16 + len(told), pcsc_clients.BY_FAMILY, 0, 1, 0) + told
+    ends = peer._ID.pack(CLIENT.port, SERVER.port, CLIENT.address, SERVER.address) + peer._ID_TAIL.pack(0, 0, 0)
+    owner = peer._ANSWER.pack(2, peer.STATES[0], 0, 0) + ends + peer._ANSWER_TAIL.pack(0, 0, 0, 1000, 7)
+    typed = {"right": b"\x001234\n", "wrong": b"\x0012a\n12345678\n", "yes": b"\1y\n", "stopped": b"\0\x131234\n"}
+    return {
+        "terminal": {**typed, "always": b"\1a\n", "no": b"\1\n"},
+        "sockets": {"": listed + pcsc_clients.HEADER.pack(16, pcsc_clients.DONE, 0, 1, 0)},
+        "owner": {"": peer._HEADER.pack(16 + len(owner), peer.SOCK_DIAG_BY_FAMILY, 0, 1, 0) + owner},
+        "inherited": {"": b"cardd.socket:agent:p11:program-12.345"},
+        "document": {"": b"\0\x10\0\4edit", "none": b""},
+        "ledger": {"": bytes((0, 1, 0, 0, 1, 0, 0, 2, 0, 17, 1, 1, 17, 1, 0, 34, 1, 2, 34, 1, 0))},
+    }
 
 
 def clients() -> dict[str, dict[str, bytes]]:

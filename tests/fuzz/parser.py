@@ -13,7 +13,19 @@ from pathlib import Path
 from cardd.errors import CarddError
 from tests.repository.rules import ROOT
 
-GROUPS = ("cards", "clients", "desktop", "documents", "drivers", "files", "pdf", "portals", "programs", "providers")
+GROUPS = (
+    "cards",
+    "clients",
+    "desktop",
+    "documents",
+    "drivers",
+    "files",
+    "local",
+    "pdf",
+    "portals",
+    "programs",
+    "providers",
+)
 EXAMPLES = ROOT / "docs/examples/webps"  # what portals take over
 PROCESSOR = 1.0  # seconds of it for one input, whatever the machine has to do besides
 MEMORY = 64 * 1024 * 1024  # bytes by which the process may grow at one input

@@ -46,7 +46,7 @@ from cardd_simulators.cards.files import File, Folder
 from tests.fuzz.corpus import seed
 from tests.fuzz.documents import ASKED, COVERED, DAY, MATERIAL, _path, certificates
 from tests.fuzz.file_seeds import files
-from tests.fuzz.machine_seeds import ATRS, clients, desktop, drivers
+from tests.fuzz.machine_seeds import ATRS, clients, desktop, drivers, local
 from tests.fuzz.pdf import opened
 from tests.fuzz.portal_seeds import portals
 from tests.fuzz.programs import ADDRESS, BODIES, CHALLENGE, PAGE
@@ -338,6 +338,7 @@ GROUPS: dict[str, Callable[[], Seeds]] = {
     "drivers": drivers,
     "programs": programs,
     "documents": documents,
+    "local": local,
     "portals": portals,
     "files": files,
     "providers": providers,
