@@ -20,7 +20,7 @@ from cardd.core.consents import Consents
 from cardd.core.dialog_lines import DialogLines
 from cardd.core.events import EventBus
 from cardd.core.leases import Leases
-from cardd.core.lifecycle import Lifecycle, Outer, Part
+from cardd.core.lifecycle import PATIENCE, Lifecycle, Outer, Part
 from cardd.core.observer import Observer
 from cardd.core.origins import Origins
 from cardd.core.owners import OwnedReaders, Owners, is_named
@@ -90,6 +90,7 @@ class Outside(Value, kw_only=True):
     ``authorities`` (DER) are a simulator's, trusted beside the configured ones. ``parts`` are what of all this starts
     and stops, in this order; they start before all others and stop after them. ``tells_who_sits_here`` says that
     ``Owners.seated`` will be called. ``others`` returns whether another program may wait for a card.
+    ``patience`` is as in ``Lifecycle``.
     """
 
     clock: Clock
@@ -116,6 +117,7 @@ class Outside(Value, kw_only=True):
     parts: Sequence[Part] = ()
     tells_who_sits_here: bool = False
     others: Callable[[], bool] = lambda: True
+    patience: float = PATIENCE
     limits: ApiLimits = field(default_factory=ApiLimits)
     descriptors: int = sys.maxsize
     logbook: LogBook = field(default_factory=LogBook)
@@ -207,7 +209,7 @@ class _Core(Value):
 
 
 def _core(config: Config, outside: Outside) -> _Core:
-    clock, events, lifecycle = outside.clock, EventBus(), Lifecycle()
+    clock, events, lifecycle = outside.clock, EventBus(), Lifecycle(patience=outside.patience)
     trace = Trace(clock)
     observer = Observer(trace)
     audit = CountedRefusals(outside.audit, told=observer.recorded)

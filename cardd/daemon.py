@@ -22,7 +22,7 @@ from cardd.assembly import Outside, assemble
 from cardd.config import Config
 from cardd.config.renewal import renewed
 from cardd.core.audit import Head
-from cardd.core.lifecycle import Outer, Part
+from cardd.core.lifecycle import PATIENCE, Outer, Part
 from cardd.core.news import News
 from cardd.core.recording import Pseudonyms
 from cardd.core.trail import AuditTrail, ChangedSettings
@@ -215,7 +215,8 @@ class Daemon:
     """One cardd on this machine. ``sources`` replaces PC/SC: the simulator in process.
 
     ``authorities`` (DER) are that simulator's, trusted in verifications beside the configured ones. ``armed_after`` is
-    for how many seconds a dialog takes neither a yes nor a PIN; nothing outside this process changes that.
+    for how many seconds a dialog takes neither a yes nor a PIN, ``patience`` how many all may take to stop; nothing
+    outside this process changes either.
     """
 
     _p11: Sequence[socket.socket] = ()
@@ -228,6 +229,7 @@ class Daemon:
         authorities: Sequence[bytes] = (),
         *,
         armed_after: float = ARMED_AFTER,
+        patience: float = PATIENCE,
     ) -> None:
         self._config, self._own = config, _own_directories(config)
         clock, secrets, logind = SystemClock(), OsSecrets(), Logind(self._desktop_changed, self._desktops_changed)
@@ -258,14 +260,13 @@ class Daemon:
             outward=outward,
             authorities=authorities,
             descriptors=host.descriptors_for_callers(),
+            patience=patience,
             parts=(
                 Outer("audit sinks", watching=sinks.watch, stopping=sinks.stop),
                 audit,  # the last to stop but for its sinks: every other part may record until its end
                 agents,
                 self._news(clock),
-                Outer("logind", watching=logind.start, stopping=logind.stop),
-                Outer("revocation", stopping=revocation.close),
-                *([Outer("timestamps", stopping=timestamps.close)] if timestamps else []),
+                *_connected(logind, revocation, timestamps),
             ),
             tells_who_sits_here=True,
             others=pcsc_clients.others,
@@ -376,6 +377,15 @@ class Daemon:
         self.parts.readers.owners.seated(desktops.seated if desktops else None)
 
 
+def _connected(logind: Logind, revocation: RevocationHttp, timestamps: TimestampHttp | None) -> list[Part]:
+    """Return what has connections of its own, which end with it."""
+    return [
+        Outer("logind", watching=logind.start, stopping=logind.stop),
+        Outer("revocation", stopping=revocation.close),
+        *([Outer("timestamps", stopping=timestamps.close)] if timestamps else []),
+    ]
+
+
 def _timestamps(config: Config, outward: Outward) -> TimestampHttp | None:
     timestamp = config.timestamp
     return TimestampHttp(timestamp.url, timeout=timestamp.timeout, outward=outward) if timestamp.url else None
@@ -397,6 +407,7 @@ async def run(
     authorities: Sequence[bytes] = (),
     *,
     armed_after: float = ARMED_AFTER,
+    patience: float = PATIENCE,
 ) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP has ``load`` read the configuration anew. Raises as ``Daemon.start``."""
     host.harden()
@@ -405,7 +416,8 @@ async def run(
     stopping, reload = asyncio.Event(), asyncio.Event()
     for number, event in ((signal.SIGTERM, stopping), (signal.SIGINT, stopping), (signal.SIGHUP, reload)):
         asyncio.get_running_loop().add_signal_handler(number, event.set)
-    daemon, heartbeat = Daemon(config, sources, authorities, armed_after=armed_after), systemd.Heartbeat()
+    daemon = Daemon(config, sources, authorities, armed_after=armed_after, patience=patience)
+    heartbeat = systemd.Heartbeat()
     await daemon.start()
     systemd.ready()
     heartbeat.start()

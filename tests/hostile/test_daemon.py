@@ -34,7 +34,8 @@ def workstation(tmp_path: Path) -> Iterator[Workstation]:
 @pytest.fixture
 def impatient(tmp_path: Path) -> Iterator[Workstation]:
     """Return settings by which cards must answer soon."""
-    with Workstation(tmp_path, extra=f"\n[card]\ntimeout = {CARD_TIMEOUT}\n", devices=2).running() as workstation:
+    limit, short = f"\n[card]\ntimeout = {CARD_TIMEOUT}\n", {"PATIENCE_OF_TESTS": "2"}
+    with Workstation(tmp_path, extra=limit, environment=short, devices=2).running() as workstation:
         yield workstation
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from cardd_simulators.cards.card import SimulatedCard
 from tests.integration.workstation import Session, Workstation, text, wait_until
 from tests.rig import organisation, softhsm
@@ -23,8 +25,16 @@ from tests.rig.pdf import pdf
 from tests.rig.simulator import PIN, issue, simulated_card
 from tests.rig.softhsm import SoftHsm
 
+SHORT = {"PATIENCE_OF_TESTS": "2"}  # seconds for all parts, in place of eight
 TIMEOUT_STOP = 10.0  # of cardd.service
 PADES: Json = {"format": "pades", "digest": None, "document": b64encode(pdf()).decode()}
+
+
+@pytest.fixture
+def workstation(tmp_path: Path) -> Iterator[Workstation]:
+    """Running, without a card; it has little time to stop."""
+    with Workstation(tmp_path, environment=SHORT).running() as workstation:
+        yield workstation
 
 
 def stops_in_time(workstation: Workstation) -> bool:
@@ -89,7 +99,7 @@ def test_a_module_that_hangs_keeps_the_daemon_no_longer_and_leaves_no_card_logge
     hsm.token("SIMULATION", ec=True, subject=organisation.PERSON)
     card = simulated_card()
     extra = f'\n[drivers.pkcs11]\nmodules = ["{hsm.module}"]\nfiles = ["{hsm.directory}"]\n'
-    station = Workstation(tmp_path, extra=extra, environment=hsm.environment)
+    station = Workstation(tmp_path, extra=extra, environment=hsm.environment | {"PATIENCE_OF_TESTS": "4"})
     with station.running():
         [token] = station.wait_for_cards(1)  # a module is slow to load
         with station.card(card):
@@ -121,7 +131,7 @@ def test_a_document_that_hangs_keeps_the_daemon_no_longer(workstation: Workstati
 def test_a_dialog_a_server_and_programs_that_hang_keep_the_daemon_no_longer(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, contextlib.ExitStack() as hanging:
         extra = f'\n[upstreams.dmp]\nurl = "https://127.0.0.1:{silent.getsockname()[1]}"\nconsent = "login"\n'
-        station = hanging.enter_context(Workstation(tmp_path, extra=extra).running())
+        station = hanging.enter_context(Workstation(tmp_path, extra=extra, environment=SHORT).running())
         with station.card(simulated_card()):
             session = station.log_in()
             for head in (b"GET / HTTP/1.1\r\nHost: loc", b"GET /cardd.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500):

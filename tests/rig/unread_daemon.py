@@ -1,7 +1,11 @@
-"""``cardd`` for tests, where nobody has to read a dialog before they answer: it takes a yes or a PIN at once."""
+"""``cardd`` for tests, where nobody has to read a dialog before they answer: it takes a yes or a PIN at once.
+
+``PATIENCE_OF_TESTS`` is how many seconds it may take to stop, where that is another time than as installed.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,9 +18,11 @@ async def serve(
     config: Config, load: Load, sources: Sequence[ReaderSource] | None, authorities: Sequence[bytes]
 ) -> None:
     """Be the daemon, until it is told to end."""
+    from cardd.core.lifecycle import PATIENCE
     from cardd.daemon import run
 
-    await run(config, load, sources, authorities, armed_after=0)
+    patience = float(os.environ.get("PATIENCE_OF_TESTS", PATIENCE))
+    await run(config, load, sources, authorities, armed_after=0, patience=patience)
 
 
 def unread() -> int:
