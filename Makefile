@@ -100,7 +100,7 @@ figures: flames ## the figures of docs/performance.md: bench, soak and flame gra
 soak: setup ## mixed load with cards that come and go, 10 minutes or MINUTES=60: what the daemon holds stays flat
 	@$(RUN) tests.soak $(MINUTES)
 
-fuzz: ## each parser under atheris for SECONDS (60), then a table; ARGS="cms p11" chooses some; 55 minutes
+fuzz: ## each parser under atheris for SECONDS (60), then a table; ARGS="cms p11" chooses some; an hour
 	@.make/setup.sh fuzz
 	@$(RUN) tests.fuzz $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(KEEP),--keep) $(ARGS)
 

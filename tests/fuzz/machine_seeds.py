@@ -205,6 +205,22 @@ def local() -> dict[str, dict[str, bytes]]:
     }
 
 
+def relay() -> dict[str, dict[str, bytes]]:
+    """Of servers behind the relay; the first byte is the method."""
+    ok, sized = b"HTTP/1.1 200 OK\r\n", b"Content-Length: 2\r\n"
+    when, chunked = b"Date: Tue, 01 Dec 2026 00:00:00 GMT\r\n", b"Transfer-Encoding: chunked\r\n"
+    return {
+        "answer": {
+            "sized": b"\0" + ok + sized + when + b"Set-Cookie: a=b\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\nok",
+            "head": b"\1" + ok + sized + b"\r\n",
+            "chunks": b"\2HTTP/1.1 100 Continue\r\n\r\n" + ok + chunked + b"\r\n2\r\nok\r\n0\r\n\r\n",
+            "until the end": b"\0" + ok + b"\r\nrest",
+            "none": b"\0HTTP/1.1 204 No\r\n\r\n",
+            "large": b"\0" + ok + b"Content-Length: 99999\r\n\r\n",
+        }
+    }
+
+
 def clients() -> dict[str, dict[str, bytes]]:
     """Of a daemon that answers, a browser that comes back from Pro Santé Connect, and programs that use the relay."""
     problem = {"code": "pin.wrong", "title": "a", "detail": "b", "remedy": "c", "tries_left": 2, "cards": ["1"]}

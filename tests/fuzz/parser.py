@@ -25,6 +25,7 @@ GROUPS = (
     "portals",
     "programs",
     "providers",
+    "relay",
 )
 EXAMPLES = ROOT / "docs/examples/webps"  # what portals take over
 PROCESSOR = 1.0  # seconds of it for one input, whatever the machine has to do besides

@@ -46,7 +46,7 @@ from cardd_simulators.cards.files import File, Folder
 from tests.fuzz.corpus import seed
 from tests.fuzz.documents import ASKED, COVERED, DAY, MATERIAL, _path, certificates
 from tests.fuzz.file_seeds import files
-from tests.fuzz.machine_seeds import ATRS, clients, desktop, drivers, local
+from tests.fuzz.machine_seeds import ATRS, clients, desktop, drivers, local, relay
 from tests.fuzz.pdf import opened
 from tests.fuzz.portal_seeds import portals
 from tests.fuzz.programs import ADDRESS, BODIES, CHALLENGE, PAGE
@@ -342,6 +342,7 @@ GROUPS: dict[str, Callable[[], Seeds]] = {
     "portals": portals,
     "files": files,
     "providers": providers,
+    "relay": relay,
 }
 
 
