@@ -5,7 +5,9 @@ from __future__ import annotations
 MODULES: dict[str, tuple[str, ...]] = {
     "cardd/core/attempts.py": ("tests/core/test_attempts.py",),
     "cardd/core/card_access.py": ("tests/core/test_card_pins.py", "tests/core/test_card_access.py"),
-    "cardd/core/card_transaction.py": ("tests/core/test_card_pins.py", "tests/core/test_card_access.py"),
+    "cardd/core/card_transaction.py": (
+        *("tests/core/test_card_transaction.py", "tests/core/test_card_pins.py", "tests/core/test_card_access.py"),
+    ),
     "cardd/core/clients.py": ("tests/core/test_clients.py",),
     "cardd/core/consents.py": ("tests/core/test_consents.py",),
     "cardd/core/inserted_card.py": ("tests/core/test_inserted_card.py",),
@@ -51,9 +53,5 @@ DECIDING: dict[str, tuple[str, ...]] = {
     "cardd/core/card_access.py": (
         *("use", "pin_state", "ensure_presentable", "change_pin", "unblock_pin"),
         *("logout", "lost", "close", "_use", "_one_turn", "_give_back"),
-    ),
-    "cardd/core/card_transaction.py": (
-        *("is_wanted", "_operate", "_enter", "_doubt", "forget"),
-        *("_verified", "_ensure_tries", "_verify", "_verify_again", "release", "_leave"),
     ),
 }
