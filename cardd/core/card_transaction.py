@@ -256,7 +256,7 @@ class CardTransaction:
         self._others = others
         self._guard = guard
         self._tries_known = tries_known
-        self._tries_known_until = 0.0
+        self._tries_known_until = -math.inf
         self._trusted: set[str] | None = None  # whose held PIN is sent: None for all, until the card refuses one
         self._resets = 0
         self._used = -math.inf
@@ -333,7 +333,7 @@ class CardTransaction:
     def forget(self) -> None:
         """Have the card opened anew at its next use."""
         self.card = self.certificates = None
-        self._tries_known_until = 0.0
+        self._tries_known_until = -math.inf
 
     def read_certificates(self, card: Card) -> tuple[CardCertificate, ...]:
         """Return the card's certificates, which are kept. Raises what the driver does."""
@@ -403,7 +403,7 @@ class CardTransaction:
     def _leave(self, connection: Connection, *, reset: bool) -> None:
         if self.in_transaction:
             self.in_transaction = False
-            self._tries_known_until = self.now() + self._tries_known if self.login is not None else 0.0
+            self._tries_known_until = self.now() + self._tries_known if self.login is not None else -math.inf
             self.login = None
             connection.end(reset=reset)
             self.left = self.now()

@@ -12,7 +12,7 @@ from cardd.core.lifecycle import Part
 from cardd.core.pin import PinEntry, PinLife
 from cardd.core.pin_guard import PinGuard
 from cardd.driver import Card
-from cardd.errors import CarddError, PinRequired, ReaderNotYours
+from cardd.errors import AlgorithmUnsupported, CarddError, PinRequired, ReaderNotYours
 from cardd.model import (
     Algorithm,
     CallerKey,
@@ -83,6 +83,8 @@ class Token(Card):
         self._present("puk" if puk and new else "nothing")
 
     def sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
+        if key is not KEY:
+            raise AlgorithmUnsupported(algorithm=algorithm.value)
         if not self._left:
             raise PinRequired
         self._left -= 1

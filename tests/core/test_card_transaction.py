@@ -9,6 +9,7 @@ import pytest
 
 from cardd.core.card_transaction import (
     CardTransaction,
+    HeldPinKept,
     HolderVerification,
     InPieces,
     LoginUse,
@@ -19,7 +20,7 @@ from cardd.core.card_transaction import (
 )
 from cardd.core.pin_guard import PinGuard
 from cardd.driver import Card
-from cardd.errors import AlgorithmUnsupported, CardRemoved, SessionClosed
+from cardd.errors import AlgorithmUnsupported, CardRemoved, PinBackOff, PinWrong, SessionClosed
 from cardd.model import Algorithm, CallerKey, KeyRef, Message, PinStatus, Situation
 from cardd.secret import Secret
 from cardd.values import replace
@@ -181,6 +182,14 @@ def test_a_card_that_had_lost_the_login_before_its_first_use_is_not_said_to_want
     assert (token.presented, use.ends_with_operation) == (["pin"], False)
 
 
+def test_a_card_that_is_known_to_want_the_pin_for_each_stays_so_where_it_lost_a_login_before_its_use() -> None:
+    use = LoginUse(ends_with_operation=True)
+    token = Able(signatures_a_pin=1)
+    card = VerifiedCard(token, use, lambda: token.verify(Secret.of(b"7319")))
+    card.sign(KEY, Algorithm.RS256, MESSAGE)
+    assert use == LoginUse(ends_with_operation=True, has_served=True)
+
+
 def test_what_a_card_tells_and_its_codes_are_the_drivers() -> None:
     token = Able()
     token.tries, token.puk_tries = 2, 7
@@ -292,6 +301,64 @@ def test_a_card_that_another_program_reset_is_opened_anew(between: Between) -> N
     between.go_on(between.pieces(1))
     between.go_on(between.pieces(1))
     assert between.slot.taken().count("open") == 1
+
+
+def test_mistakes_at_one_card_make_nobody_wait_at_another() -> None:
+    guard, clock = PinGuard(ManualClock()), ManualClock()
+    first, second = (
+        CardTransaction(guard, Turns(), tries_known=1.0, others=lambda: True, now=clock.monotonic) for _ in range(2)
+    )
+    typed = HolderVerification("a", Secret.of(b"0000"), caller=ME)
+
+    def use(transaction: CardTransaction, token: Token) -> None:
+        transaction.go_on(Slot(token), Progress(lambda _: None), typed, lambda: 0, reset=False)
+
+    mistyped = Able(PinWrong(tries_left=2), PinWrong(tries_left=2))
+    for refusal in (PinWrong, PinWrong, PinBackOff):
+        with pytest.raises(refusal):
+            use(first, mistyped)
+    use(second, Able())
+
+
+def test_a_typed_pin_that_was_changed_before_the_card_wanted_it_again_was_the_last_that_is_sent_unasked(
+    between: Between,
+) -> None:
+    token = between.token = between.slot.card = Able(signatures_a_pin=1)
+
+    def work(card: Card) -> list[int]:
+        card.sign(KEY, Algorithm.RS256, MESSAGE)
+        token.refusals = [PinWrong(tries_left=2)]
+        return [len(card.sign(KEY, Algorithm.RS256, MESSAGE))]
+
+    with pytest.raises(PinWrong):
+        between.go_on(Progress(work), between.login(accepted=False))
+    with pytest.raises(HeldPinKept):
+        between.go_on(between.pieces(1), between.login("b"))
+    assert token.presented == ["pin"] * 2
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1000.0])
+def test_the_tries_are_read_before_a_held_pin_but_soon_after_our_own_login(between: Between, seconds: float) -> None:
+    between.clock.seconds = seconds  # the machine has just started, or long ago
+    between.token.tries = 1
+    for makes_known in (False, True):
+        with pytest.raises(HeldPinKept):
+            between.go_on(between.pieces(1, 0.1), between.login())
+        between.go_on(between.pieces(1, 0.1))  # without a login nothing is known of them
+        with pytest.raises(HeldPinKept):
+            between.go_on(between.pieces(1, 0.1), between.login())
+        between.go_on(between.pieces(1, 0.1), between.login(accepted=False, spend_last_try=True))
+        between.transaction.release(between.slot)
+        if makes_known:
+            between.go_on(between.pieces(1, 0.1), between.login())
+        between.transaction.forget()
+        between.transaction.release(between.slot)
+        between.clock.seconds += 1.5
+    between.go_on(between.pieces(1, 0.1), between.login(accepted=False, spend_last_try=True))
+    between.transaction.release(between.slot)
+    between.transaction.forget()  # it may be another card
+    with pytest.raises(HeldPinKept):
+        between.go_on(between.pieces(1, 0.1), between.login())
 
 
 def test_the_readers_keypad_is_known_with_the_card(between: Between) -> None:
