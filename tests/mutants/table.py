@@ -4,7 +4,6 @@ from __future__ import annotations
 
 MODULES: dict[str, tuple[str, ...]] = {
     "cardd/core/attempts.py": ("tests/core/test_attempts.py",),
-    "cardd/core/audit.py": ("tests/unit/test_audit_chain.py",),
     "cardd/core/card_access.py": ("tests/core/test_card_pins.py", "tests/core/test_card_access.py"),
     "cardd/core/card_transaction.py": (
         *("tests/core/test_card_transaction.py", "tests/core/test_card_pins.py", "tests/core/test_card_access.py"),
