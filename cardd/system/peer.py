@@ -80,7 +80,7 @@ def owner_of(client: End, server: End) -> Owner | None:
     """Return the owner of the socket ``client`` that is connected to ``server``; None when there is no such socket."""
     try:
         return _ask_kernel(client, server)
-    except OSError:
+    except (OSError, struct.error):
         return owner_in_proc(client, server)
 
 
@@ -104,7 +104,7 @@ def _read_answer(answer: bytes, client: End, server: End) -> Owner | None:
     body = memoryview(answer)[_HEADER.size :]
     if kind == NLMSG_ERROR:
         (code,) = struct.unpack_from("=i", body)
-        raise OSError(-code, os.strerror(-code))
+        raise OSError(-code, "sock_diag")
     _, state, _, _ = _ANSWER.unpack_from(body)
     # with no connection of these ends the kernel answers with a listener: what came must be what was asked for
     sport, dport, _, _ = _ID.unpack_from(body, _ANSWER.size)
