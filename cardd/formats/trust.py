@@ -109,7 +109,7 @@ def authorities_of(file: Path) -> list[bytes]:
         found = [der for kind, _, der in pem.unarmor(read_file(file, LISTS), multiple=True) if kind == "CERTIFICATE"]
         for der in found:
             x509.Certificate.load(der).native  # noqa: B018 - reads it wholly: a broken one is told here
-    except (OSError, ValueError) as fault:
+    except (OSError, ValueError, IndexError) as fault:
         why = "no_file" if isinstance(fault, OSError) and fault.errno == NO_FILE else "unreadable"
         raise ConfigInvalid(file=str(file), key="", why=why, expected=type(fault).__name__) from fault
     if not found:
