@@ -265,11 +265,17 @@ class Policies:
     def _name(self, file: Path) -> str:
         return str(file.relative_to(self._root))
 
+    def _own(self, name: str) -> str:
+        """Return a file's name as we write it. Raises ValueError for another spelling, which no place would find."""
+        if name != self._name(self._root / name):
+            raise ValueError("spelling")
+        return name
+
     def _record(self) -> dict[str, _Written]:
         file = self._root / RECORD
         self._ensure_inside(file)
         try:
-            return {name: _recorded(one) for name, one in self._document(file).get("files", {}).items()}
+            return {self._own(name): _recorded(one) for name, one in self._document(file).get("files", {}).items()}
         except (AttributeError, TypeError, ValueError):
             raise PolicyUnreadable(file=str(file)) from None
 

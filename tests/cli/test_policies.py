@@ -265,6 +265,18 @@ def test_a_record_that_we_did_not_write_so_empties_no_file(policy: Policy, kept:
     assert policy.tree() == before
 
 
+def test_a_record_that_spells_a_file_s_name_in_another_way_is_told_as_unreadable(policy: Policy) -> None:
+    policy.put(FIREFOX, PRACTICE)
+    policy.ok("apply", SITE)
+    record = policy.json("etc/cardd/browser-policies.json")
+    record["files"] = {FIREFOX.replace("/", "//", 1): record["files"][FIREFOX]}  # type: ignore[index]
+    policy.put("etc/cardd/browser-policies.json", json.dumps(record).encode())
+    before = policy.tree()
+    ran = policy.run("remove", "--json")
+    assert ran.json["error"]["code"] == "browser_policy.unreadable"  # type: ignore[index]
+    assert policy.tree() == before
+
+
 def test_what_firefox_was_given_with_its_package_still_holds(policy: Policy) -> None:
     policy.put("usr/lib/firefox-esr/distribution/policies.json", b'{"policies": {"DisableTelemetry": true}}')
     before = policy.tree()
