@@ -8,10 +8,10 @@ from typing import ParamSpec
 import pytest
 
 from cardd.core.page_keys import page_key
-from cardd.core.page_passes import EACH_MAX, USER_MAX, USERS_MAX, ExpiringTokens, PagePasses
-from cardd.errors import PageProofInvalid, PageProofNeeded
-from cardd.model import Caller, CallerKey, CallerKind, Peer
-from tests.rig.memory import ManualClock
+from cardd.core.page_passes import EACH_MAX, USER_MAX, USERS_MAX, ExpiringTokens, PagePasses, Pages
+from cardd.errors import BrowserUnseen, NotABrowser, PageProofInvalid, PageProofNeeded
+from cardd.model import AuditEntry, Caller, CallerKey, CallerKind, Outcome, Peer
+from tests.rig.memory import ManualClock, MemoryAudit
 from tests.rig.page_keys import BrowserKey
 
 P = ParamSpec("P")
@@ -137,6 +137,12 @@ def test_a_key_that_has_proved_itself_goes_on_for_five_minutes(passes: PagePasse
         passes.ensure_proven(page())
 
 
+def test_no_key_has_proved_itself_on_a_machine_that_has_just_started(passes: PagePasses, clock: ManualClock) -> None:
+    clock.seconds = 0.0
+    with pytest.raises(PageProofNeeded):
+        passes.ensure_proven(page())
+
+
 def refused(ask: Callable[P, object], *args: P.args, **more: P.kwargs) -> int:
     """Return 1 where a proof is needed."""
     try:
@@ -175,6 +181,21 @@ def test_the_oldest_of_one_site_makes_room(tokens: ExpiringTokens[int], clock: M
     assert clock.seconds == 1000
 
 
+def test_what_is_over_makes_room_before_what_still_serves(tokens: ExpiringTokens[int], clock: ManualClock) -> None:
+    for number in range(USER_MAX - 1):
+        tokens.put(CallerKey(1000, f"https://{number % 32}.example"), -1)
+    clock.seconds += 60
+    given = [tokens.put(OWNER, number) for number in range(EACH_MAX)]  # more than any of the others had
+    assert [tokens.get(one.value, OWNER) for one in given] == list(range(EACH_MAX))
+
+
+def test_a_site_whose_tokens_are_all_over_is_given_new_ones(tokens: ExpiringTokens[int], clock: ManualClock) -> None:
+    for number in range(EACH_MAX):
+        tokens.put(OWNER, number)
+    clock.seconds += 60
+    assert tokens.get(tokens.put(OWNER, 7).value, OWNER) == 7
+
+
 def test_a_user_under_many_names_pushes_out_the_tokens_of_the_name_that_has_most(tokens: ExpiringTokens[int]) -> None:
     busiest = CallerKey(1000, "https://0.example")
     other, alone = tokens.put(CallerKey(1001, SITE), -1), tokens.put(OWNER, 0)
@@ -201,3 +222,46 @@ def test_what_an_owner_drops_is_its_own_and_what_the_condition_names(tokens: Exp
     given = [(owner, tokens.put(owner, number)) for owner in (OWNER, CallerKey(1000, OTHER_SITE)) for number in (1, 2)]
     tokens.drop(OWNER, lambda value: value == 1)
     assert [tokens.get(one.value, owner) for owner, one in given] == [None, 2, 1, 2]
+
+
+class OneProgram:
+    """Tells what calls as if it were a page: a program, a browser (None), or that nobody can tell."""
+
+    def __init__(self, program: str | BrowserUnseen | None) -> None:
+        self.program = program
+        self.asked: list[Peer] = []
+
+    async def stranger(self, peer: Peer) -> str | None:
+        self.asked.append(peer)
+        if isinstance(self.program, BrowserUnseen):
+            raise self.program
+        return self.program
+
+
+async def test_a_browser_calls_and_leaves_no_row() -> None:
+    browsers, audit = OneProgram(None), MemoryAudit()
+    await Pages(browsers, audit).check(SITE, ME)
+    assert browsers.asked == [ME]
+    assert audit.entries == []
+
+
+@pytest.mark.parametrize(("origin", "claimed"), [(SITE, SITE), (None, "local:1000")])
+async def test_a_program_that_calls_as_a_page_is_refused_and_recorded(origin: str | None, claimed: str) -> None:
+    audit = MemoryAudit()
+    with pytest.raises(NotABrowser):
+        await Pages(OneProgram("/opt/l\x1bps"), audit).check(origin, ME)
+    assert audit.entries == [
+        AuditEntry("page.call", Outcome.REFUSED, 1000, claimed, "/opt/l ps", code="page.not_a_browser")
+    ]
+
+
+async def test_a_program_is_refused_on_a_full_disk_too() -> None:
+    audit = MemoryAudit()
+    audit.is_full = True
+    with pytest.raises(NotABrowser):
+        await Pages(OneProgram("/opt/lps"), audit).check(SITE, ME)
+
+
+async def test_a_caller_of_whom_nobody_can_tell_is_let_pass_by_nobody() -> None:
+    with pytest.raises(BrowserUnseen):
+        await Pages(OneProgram(BrowserUnseen()), MemoryAudit()).check(SITE, ME)
