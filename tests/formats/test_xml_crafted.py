@@ -13,9 +13,16 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from cardd.errors import DocumentMalformed, DocumentUnsupported
+from cardd.errors import (
+    DocumentAmbiguous,
+    DocumentContentMissing,
+    DocumentError,
+    DocumentMalformed,
+    DocumentUnsupported,
+)
 from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature
 from cardd.formats.xades_read import ALGORITHMS, verify_xades
+from cardd.formats.xml import C14N
 from cardd.formats.xmldsig import BASE64, DS, ENVELOPED, XADES
 from cardd.model import Algorithm
 from tests.rig.pens import Pen, SmallAuthority
@@ -43,10 +50,13 @@ class Reference:
     octets: bytes
     transforms: tuple[str, ...] = (EXCLUSIVE,)
     by: str = "256"
+    prefixes: str = ""
 
     def written(self) -> str:
         """The ds:Reference."""
-        transforms = "".join(f'<Transform Algorithm="{name}"></Transform>' for name in self.transforms)
+        listed = f'<InclusiveNamespaces xmlns="{EXCLUSIVE}" PrefixList="{self.prefixes}"></InclusiveNamespaces>'
+        inside = listed if self.prefixes else ""
+        transforms = "".join(f'<Transform Algorithm="{name}">{inside}</Transform>' for name in self.transforms)
         digest = b64encode(new(f"sha{self.by}", self.octets, usedforsecurity=False).digest()).decode()
         return (
             f'<Reference URI="{self.uri}"><Transforms>{transforms}</Transforms>'
@@ -360,3 +370,131 @@ def test_the_timestamp_of_the_value_is_told(mine: Pen, tsa: OpensslTsa) -> None:
     with pytest.raises(DocumentMalformed) as refused:
         stamped(b"0\x00", EXCLUSIVE)
     assert refused.value.params == {"format": "XAdES"}
+
+
+# --- what a reference covers
+
+
+def scope_of(pen: Pen, document: str, *references: Reference) -> Scope:
+    """The scope of an intact signature at the mark of the document."""
+    found = read(document.replace("@", signature(pen, *references)))
+    assert found.flaw is None
+    return found.scope
+
+
+@pytest.mark.parametrize(
+    ("value", "scope"),
+    [("t:dose", Scope.PART), ("a t:dose", Scope.PART), ("at:dose", Scope.WHOLE), ("tt:dose", Scope.WHOLE),
+     ("a.t:dose", Scope.WHOLE), ("a-t:dose", Scope.WHOLE), ("\u00e9t:dose", Scope.WHOLE), ("t dose", Scope.WHOLE)],
+)  # fmt: skip
+def test_a_value_whose_prefix_is_not_covered_makes_it_a_part(mine: Pen, value: str, scope: Scope) -> None:
+    document = f'<order Id="o" xmlns:t="urn:x"><dose kind="{value}"></dose>@</order>'
+    octets = f'<order Id="o"><dose kind="{value}"></dose></order>'.encode()
+    assert scope_of(mine, document, Reference("", octets, (ENVELOPED, EXCLUSIVE))) is scope
+    inclusive = octets.replace(b' Id="o"', b' xmlns:t="urn:x" Id="o"')
+    assert scope_of(mine, document, Reference("", inclusive, (ENVELOPED, C14N))) is Scope.WHOLE
+    assert scope_of(mine, document, Reference("", inclusive, (ENVELOPED, EXCLUSIVE), prefixes="t")) is Scope.WHOLE
+
+
+def test_the_default_namespace_is_covered_where_it_is_listed(mine: Pen) -> None:
+    document = '<order xmlns="urn:o"><x:part xmlns:x="urn:x" Id="p">1</x:part>@</order>'
+    octets = b'<x:part xmlns="urn:o" xmlns:x="urn:x" Id="p">1</x:part>'
+    assert scope_of(mine, document, Reference("#p", octets, prefixes="#default")) is Scope.PART
+    moved = document.replace("urn:o", "urn:n").replace(
+        "@", signature(mine, Reference("#p", octets, prefixes="#default"))
+    )
+    assert read(moved).flaw is Flaw.CONTENT
+
+
+@pytest.mark.parametrize(("count", "scope"), [(32, Scope.WHOLE), (33, Scope.PART)])
+def test_more_prefixes_than_are_looked_for_make_it_a_part(mine: Pen, count: int, scope: Scope) -> None:
+    declared = "".join(f' xmlns:n{number}="urn:{number}"' for number in range(count))
+    assert scope_of(mine, ORDER.replace(" Id", f"{declared} Id"), WHOLE) is scope
+
+
+def test_an_instruction_around_a_root_that_is_named_makes_it_a_part(mine: Pen) -> None:
+    named, note = Reference("#o", OCTETS, (ENVELOPED, EXCLUSIVE)), "<!-- a note -->"
+    assert scope_of(mine, f"{note}{ORDER}{note}", named) is Scope.WHOLE
+    for before, behind in (("<?xml-stylesheet href='x'?>", ""), ("", "<?show x?>")):
+        assert scope_of(mine, f"{before}{ORDER}{behind}", named) is Scope.PART
+
+
+def test_an_instruction_around_the_root_is_covered_with_the_whole_document(mine: Pen) -> None:
+    whole = Reference("", b"<?show x?>\n" + OCTETS + b"\n<?show y?>", (ENVELOPED, EXCLUSIVE))
+    document = f"<?show x?>{ORDER}<?show y?>"
+    assert scope_of(mine, document, whole) is Scope.WHOLE
+    assert read(document.replace("@", signature(mine, whole)).replace("?show y", "?show z")).flaw is Flaw.CONTENT
+
+
+@pytest.mark.parametrize(
+    ("uri", "form", "covers", "scope"),
+    [("#o", f"{EXCLUSIVE}WithComments", True, Scope.WHOLE), ("#o", EXCLUSIVE, False, Scope.PART),
+     ("", f"{EXCLUSIVE}WithComments", False, Scope.PART)],
+)  # fmt: skip
+def test_a_comment_in_a_text_is_covered_only_by_a_name_and_a_form_with_comments(
+    mine: Pen, uri: str, form: str, covers: bool, scope: Scope
+) -> None:
+    octets = b'<order Id="o">1<!-- a note -->0</order>' if covers else OCTETS
+    document = '<order Id="o">1<!-- a note -->0@</order>'
+    assert scope_of(mine, document, Reference(uri, octets, (ENVELOPED, form))) is scope
+
+
+@pytest.mark.parametrize(
+    "inside", ["@", "7@0", "<a></a>@0", "7<a></a>8@0", "7<a></a>8<b></b>@", "7<a></a>8<b></b>9@0<c></c>"]
+)
+def test_the_text_around_a_signature_is_covered_where_it_stands_and_by_each_reference(mine: Pen, inside: str) -> None:
+    document = f'<order Id="o">{inside}</order>'
+    octets = document.replace("@", "").encode()
+    each = [Reference(uri, octets, (ENVELOPED, EXCLUSIVE)) for uri in ("", "#o", "")]
+    assert scope_of(mine, document, *each) is Scope.WHOLE
+
+
+def test_a_document_elsewhere_is_covered_by_its_octets(mine: Pen) -> None:
+    made = signature(mine, Reference("order.xml", OCTETS, ())).encode()
+    (found,) = verify_xades(BytesIO(made), BytesIO(OCTETS))
+    assert (found.flaw, found.scope, found.digest) == (None, Scope.DETACHED, sha256(OCTETS).digest())
+    (changed,) = verify_xades(BytesIO(made), BytesIO(OCTETS + b"9"))
+    assert changed.flaw is Flaw.CONTENT
+    with pytest.raises(DocumentContentMissing):
+        verify_xades(BytesIO(made))
+
+
+def test_no_base64_covers_nothing(mine: Pen) -> None:
+    found = read(signature(mine, Reference("#h", b"", (BASE64,)), objects='<Object Id="h"></Object>'))
+    assert (found.flaw, found.scope) == (None, Scope.WHOLE)
+
+
+LONG = "x" * 48
+# fmt: off
+REFUSED: dict[str, tuple[str, Reference, type[DocumentError], dict[str, str]]] = {
+    "two canonical forms": (ORDER, Reference("", OCTETS, (EXCLUSIVE, C14N)),
+                            DocumentUnsupported, {"format": "XML", "what": EXCLUSIVE[-48:]}),
+    "a transform that nobody knows": (ORDER, Reference("", OCTETS, (ENVELOPED, "urn:" + LONG)),
+                                      DocumentUnsupported, {"format": "XML", "what": LONG}),
+    "elsewhere and transformed": (ORDER, Reference("order.xml", OCTETS, (C14N, EXCLUSIVE)),
+                                  DocumentUnsupported, {"format": "XML", "what": C14N}),
+    "enveloped by another": ('<order><part Id="p">1</part>@</order>', Reference("#p", b"", (ENVELOPED,)),
+                             DocumentAmbiguous, {"what": "enveloped-signature", "why": "moved"}),
+    "a name of two": (f'<order><a Id="{LONG}y"/><b ID="{LONG}y"/>@</order>', Reference(f"#{LONG}y", b""),
+                      DocumentAmbiguous, {"what": f'Id="{LONG}"', "why": "moved"}),
+    "a name of nobody": (ORDER, Reference("#nobody", b""), DocumentMalformed, {"format": "XML"}),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_reference_that_could_be_read_in_two_ways_is_refused_by_name(mine: Pen, case: str) -> None:
+    document, reference, error, params = REFUSED[case]
+    with pytest.raises(error) as refused:
+        read(document.replace("@", signature(mine, reference)))
+    assert refused.value.params == params
+
+
+def test_a_second_digest_is_refused_and_so_is_an_unknown_hash(mine: Pen) -> None:
+    made = ORDER.replace("@", signature(mine, WHOLE))
+    with pytest.raises(DocumentAmbiguous) as twice:
+        read(made.replace("</DigestValue>", "</DigestValue><DigestValue>AAAA</DigestValue>"))
+    assert twice.value.params == {"what": "DigestValue", "why": "twice"}
+    with pytest.raises(DocumentUnsupported) as unknown:
+        read(made.replace(HASHES["256"], "urn:unknown"))
+    assert unknown.value.params == {"format": "XML", "what": "urn:unknown"}

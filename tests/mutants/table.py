@@ -43,9 +43,10 @@ MODULES: dict[str, tuple[str, ...]] = {
         ),
     ),
     "cardd/formats/raw.py": ("tests/formats/test_raw.py",),
+    "cardd/formats/timestamp.py": ("tests/formats/test_timestamps.py",),
     "cardd/formats/trust.py": ("tests/formats/test_trust.py",),
     "cardd/formats/xades_read.py": ("tests/formats/test_xml_crafted.py",),
-    "cardd/formats/xmldsig.py": ("tests/formats/test_xml_crafted.py",),
+    "cardd/formats/xmldsig.py": ("tests/formats/test_xml_crafted.py", "tests/formats/test_verifying_xades.py"),
 }
 
 # the functions of a large module that decide, where the others are not tried: each mutant takes a card
