@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
@@ -143,7 +143,7 @@ class Origins(Part):
         self.passes.check(key, proof, origin, peer, address=address)
         return _page(origin, peer, key.thumbprint)
 
-    async def enter(self, page: Caller, wanted: Iterable[str] | None, *, asks: bool) -> Entered:
+    async def enter(self, page: Caller, wanted: Collection[str] | None, *, asks: bool) -> Entered:
         """Give a pass to a page that proved its key; the person is asked where it may not do all that is ``wanted``.
 
         One such dialog at a time for a listed or known site of one user, one for all others together, and none again
@@ -156,6 +156,7 @@ class Origins(Part):
         if granted is None or not rights <= granted:
             async with self._alone(page.key) if asks else contextlib.nullcontext():
                 granted = self._granted(owner, key)  # another tab may have asked meanwhile
+                rights = self._wanted(owner, wanted, granted)
                 if granted is None or not rights <= granted:
                     await self._let_in(page, rights, asks=asks)
         self._consents.use(owner, key)

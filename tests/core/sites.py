@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import timedelta
 
 import pytest
@@ -45,12 +45,14 @@ class Sites(Alone):
         return Origins(Register(self.store), self.dialogs, self.clock, self.lifecycle, self.web, listed=listed)
 
     async def enter(
-        self, one: Caller, wanted: Iterable[str] | None = None, choice: Choice = Choice.YES, *, asks: bool = True
+        self, one: Caller, wanted: Collection[str] | None = None, choice: Choice = Choice.YES, *, asks: bool = True
     ) -> Entered:
         self.person.choice = choice
         return await self.origins.enter(one, wanted, asks=asks)
 
-    async def refused(self, one: Caller, wanted: Iterable[str] | None = None, *, asks: bool = True) -> type[CarddError]:
+    async def refused(
+        self, one: Caller, wanted: Collection[str] | None = None, *, asks: bool = True
+    ) -> type[CarddError]:
         """Return why the page is not let in where the person says no."""
         with pytest.raises(CarddError) as told:
             await self.enter(one, wanted, Choice.NO, asks=asks)

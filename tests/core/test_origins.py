@@ -147,6 +147,8 @@ async def test_this_once_ends_after_twelve_hours_and_with_the_daemon(sites: Site
     entered = await sites.enter(page())
     sites.later(hours=12, seconds=-1)
     assert sites.may(page())
+    known = [sites.origins.is_allowed(site, peer) for site, peer in ((SITE, ME), (OTHER_SITE, ME), (SITE, Peer(1001)))]
+    assert known == [True, False, False]
     sites.later(seconds=1)
     assert (sites.may(page()), sites.origins.is_allowed(SITE, ME)) == (set(), False)
     assert entered.until == sites.clock.now()
@@ -210,6 +212,14 @@ async def test_the_key_that_was_not_used_for_longest_makes_room_and_is_shut_out(
     ]
     sites.origins = sites.daemon()
     assert [key for key in ("0", "1", "2", "new") if sites.may(page(key=key))] == ["0", "2", "new"]
+
+
+async def test_a_browser_that_comes_back_is_listed_with_the_day_of_its_last_proof(sites: Sites) -> None:
+    await sites.enter(page(), choice=Choice.ALWAYS)
+    sites.later(days=2)
+    await sites.enter(page())
+    [key] = sites.daemon().standings(1000)[-1].keys
+    assert (key.used, key.since) == (sites.clock.now().date(), sites.clock.now() - timedelta(days=2))
 
 
 async def test_the_oldest_key_for_the_present_makes_room_and_is_shut_out(sites: Sites) -> None:

@@ -17,7 +17,7 @@ from cardd.errors import (
     TooManyRequests,
 )
 from cardd.model import Caller, CallerKey, Choice, Right, rights_of
-from tests.core.sites import ALL, DETECT, HOLDER, LISTED, ME, OTHER_SITE, SIGN, SITE, Sites, owner, page
+from tests.core.sites import ALL, DETECT, HOLDER, LISTED, LOGIN, ME, OTHER_SITE, SIGN, SITE, Sites, owner, page
 
 
 @pytest.fixture
@@ -49,6 +49,31 @@ async def test_all_tabs_of_a_browser_wait_for_the_one_answer_and_no_more_than_so
     assert sites.asked == 1
     await sites.enter(page(), ALL)  # their places are free again
     assert sites.asked == 1
+
+
+async def test_a_tab_that_wants_what_its_browser_has_or_may_not_ask_waits_for_no_dialog(sites: Sites) -> None:
+    await sites.enter(page(), ["detect"])
+    sites.person.attentive.clear()
+    more = asyncio.ensure_future(sites.enter(page(), ["sign"]))
+    async with asyncio.timeout(30):
+        await asyncio.sleep(0)
+        assert (await sites.enter(page(), ["detect"])).rights == {DETECT}
+        assert await sites.refused(page(), ["sign"], asks=False) is PageConsentNeeded
+    assert not more.done()
+    sites.person.choice = Choice.YES
+    sites.person.attentive.set()
+    await more
+
+
+async def test_what_one_tab_was_granted_stays_when_another_that_waited_is_granted_more(sites: Sites) -> None:
+    sites.person.attentive.clear()
+    first = asyncio.ensure_future(sites.enter(page(), ["sign"]))
+    second = asyncio.ensure_future(sites.enter(page(), ["authenticate"]))
+    await asyncio.sleep(0)
+    sites.person.attentive.set()
+    assert (await first).rights == {DETECT, HOLDER, SIGN}
+    assert (await second).rights == {DETECT, HOLDER, LOGIN, SIGN} == sites.may(page())
+    assert set(sites.person.questions[-1].params) >= {"may_authenticate", "may_sign"}  # the person sees both
 
 
 async def test_one_strange_site_at_a_time_and_one_key_of_each_known_site_have_a_dialog(sites: Sites) -> None:
@@ -117,6 +142,7 @@ async def test_a_site_that_was_refused_by_mistake_is_let_in_by_the_person(sites:
     await sites.refused(page(OTHER_SITE))
     await allowed(sites)
     await sites.enter(page(), asks=False)
+    assert await sites.refused(page(key="second"), asks=False) is PageConsentNeeded
     assert await sites.refused(page(OTHER_SITE), asks=False) is PairingRefused
 
 
