@@ -9,7 +9,7 @@ import time
 import pytest
 
 from cardd.config import Prompt
-from cardd.core.clients import PSC_TOKEN, SESSIONS, Clients, Paired, Pairing, PairingRequest
+from cardd.core.clients import PSC_TOKEN, SESSIONS, UNHEARD, Clients, Paired, Pairing, PairingRequest
 from cardd.core.register import Register
 from cardd.errors import (
     CallerLeft,
@@ -25,7 +25,7 @@ from cardd.errors import (
     StateUnavailable,
     TooManyRequests,
 )
-from cardd.model import Choice, Peer
+from cardd.model import Caller, CallerKind, Choice, Peer
 from cardd.secret import fingerprint, proof, seal
 from tests.core.alone import UNLIMITED, Alone
 from tests.rig.waiting import eventually
@@ -124,12 +124,14 @@ async def test_the_dialog_shows_what_asks_the_file_that_runs_and_the_code_of_the
 
 
 async def test_codes_differ_from_one_pairing_to_the_next(pairings: Pairings) -> None:
-    codes = []
+    codes, names = [], []
     for _ in range(4):
         pairing = pairings.clients.pair(LPS, ME)
         codes.append(pairing.code)
+        names.append(pairing.id)
         await pairing.answer
     assert len(set(codes)) > 1
+    assert len(set(names)) == 4
 
 
 async def test_a_program_whose_file_nobody_can_tell_is_shown_without_one(pairings: Pairings) -> None:
@@ -353,3 +355,28 @@ async def test_the_daemon_proves_itself_to_programs_of_the_user_who_asks(pairing
     for client, peer in ((one.client_id, OTHER), ("nobody", ME)):
         with pytest.raises(ClientUnknown):
             pairings.clients.prove(client, "challenge", "127.0.0.1:17463", peer)
+
+
+async def test_a_program_that_polls_and_is_unpaired_before_it_comes_back_leaves_no_fault(pairings: Pairings) -> None:
+    assert pairings.clients.unheard == UNHEARD
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, fault: faults.append(fault))
+    pairings.clients.unheard = 0.02
+    pairing = pairings.clients.pair(LPS, ME, polls=True)
+    pairings.clients.remove((await pairing.answer).client_id, 1000)
+    await asyncio.sleep(0.04)  # what is due sooner comes first, however late both come
+    assert faults == []
+    with pytest.raises(PairingNotFound):
+        pairings.clients.pairing(pairing.id, ME)
+
+
+async def test_who_is_refused_a_pairing_is_told_by_the_name_that_it_gave(
+    pairings: Pairings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[Caller] = []
+    monkeypatch.setattr(pairings.heard, "client_refused", lambda client, _act, _error: refused.append(client))
+    pairings.person.choice = Choice.NO
+    with pytest.raises(PairingRefused):
+        await pairings.paired()
+    [caller] = refused
+    assert (caller.kind, caller.name, caller.origin) == (CallerKind.PROGRAM, "LPS SIMULATION", "")
