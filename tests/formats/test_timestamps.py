@@ -17,6 +17,7 @@ from cryptography.x509 import Certificate
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import integers
 from pyhanko.sign.timestamps import DummyTimeStamper
+from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from cardd.errors import (
     CarddError,
@@ -160,9 +161,18 @@ Honest = tuple[TimestampRequest, bytes, TrustedAuthorities, datetime]
 class Answers:
     """pyHanko's authority: it stamps whatever it is asked, with any certificate, at any time."""
 
-    def __init__(self, certificate: Certificate, key: rsa.RSAPrivateKey, at: datetime | None = None) -> None:
+    def __init__(
+        self,
+        certificate: Certificate,
+        key: rsa.RSAPrivateKey,
+        at: datetime | None = None,
+        above: SmallAuthority | None = None,
+    ) -> None:
         private = keys.PrivateKeyInfo.load(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
-        self._stamper = DummyTimeStamper(x509.Certificate.load(der(certificate)), private, fixed_dt=at or _now())
+        own, others = x509.Certificate.load(der(certificate)), SimpleCertificateStore()  # type: ignore[no-untyped-call]
+        if above:
+            others.register(x509.Certificate.load(der(above.certificate)))
+        self._stamper = DummyTimeStamper(own, private, certs_to_embed=others, fixed_dt=at or _now())
 
     def to(self, request: TimestampRequest) -> bytes:
         answer: bytes = self._stamper.request_tsa_response(tsp.TimeStampReq.load(request.der)).dump()
@@ -292,3 +302,49 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
     tsa = OpensslTsa(tmp_path_factory.mktemp("tsa"), SmallAuthority())
     request = request_for(COVERED)
     return request, tsa.answer(request.der), _trusting(tsa.authority), _now()
+
+
+def _token(answer: bytes) -> bytes:
+    token: bytes = tsp.TimeStampResp.load(answer)["time_stamp_token"].dump()
+    return token
+
+
+def test_a_token_in_a_document_tells_its_certificate_and_the_ones_above(
+    root: SmallAuthority, rsa_key: rsa.RSAPrivateKey
+) -> None:
+    certificate = root.timestamping(rsa_key)
+    found = verified(_token(Answers(certificate, rsa_key, above=root).to(request_for(COVERED))), COVERED)
+    assert (found.flaw, found.certificate, found.chain) == (None, der(certificate), (der(root.certificate),))
+
+
+def test_a_token_in_a_document_that_nothing_holds_up_is_told(root: SmallAuthority, rsa_key: rsa.RSAPrivateKey) -> None:
+    weak = rsa.generate_private_key(65537, 1024)
+    for certificate, key, flaw in (
+        (root.timestamping(rsa_key), weak, Flaw.SIGNATURE),
+        (root.timestamping(weak), weak, Flaw.WEAK),
+        (root.timestamping(rsa_key, purpose=False), rsa_key, Flaw.CERTIFICATE),
+        (root.timestamping(rsa_key, critical=False), rsa_key, Flaw.CERTIFICATE),
+    ):
+        token = _token(Answers(certificate, key).to(request_for(COVERED)))
+        assert verified(token, COVERED).flaw is flaw
+
+
+def test_a_token_has_nothing_behind_it(root: SmallAuthority, rsa_key: rsa.RSAPrivateKey) -> None:
+    token = _token(Answers(root.timestamping(rsa_key), rsa_key).to(request_for(COVERED)))
+    with pytest.raises(TimestampMalformed):
+        verified(token + b"\0", COVERED)
+
+
+def test_an_authority_with_a_key_that_others_may_have_found_is_refused(root: SmallAuthority, now: datetime) -> None:
+    weak, request = rsa.generate_private_key(65537, 1024), request_for(COVERED)
+    refusal = _refusal(Answers(root.timestamping(weak), weak).to(request), request, root, now=now)
+    assert refusal.params == {"why": "signature"}
+
+
+def test_a_time_counts_to_the_last_second_of_what_is_allowed(root: SmallAuthority, rsa_key: rsa.RSAPrivateKey) -> None:
+    certificate = root.timestamping(rsa_key, days=(-1, 1))
+    first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    for at, now in ((first, first), (last, last), (last, last - MINUTE), (first, first + MINUTE)):
+        request = request_for(COVERED)
+        answer = Answers(certificate, rsa_key, at=at).to(request)
+        assert verified(token_of(answer, request, _trusting(root), now), COVERED).time == at
