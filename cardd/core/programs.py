@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from urllib.parse import quote
@@ -93,6 +94,7 @@ class Programs(Part):
         self._once: dict[CallerKey, KnownProgram] = {}
         self._refused: dict[tuple[CallerKey, ProgramRight], float] = {}
         self._turns: WeakValueDictionary[CallerKey, asyncio.Lock] = WeakValueDictionary()
+        self._revocations: Counter[CallerKey] = Counter()
 
     def reconfigured(self, config: Config) -> None:
         """Let programs in, or no more, and for as long as is configured now; where none is let in, logins end."""
@@ -143,6 +145,7 @@ class Programs(Part):
         for key in keys:
             self._known.pop(key, None)
             self._once.pop(key, None)
+        self._revocations.update(keys)
         try:
             if is_kept:
                 self._save()
@@ -186,13 +189,14 @@ class Programs(Part):
         refused = (program.key, wanted.right)
         if self._clock.monotonic() < self._refused.get(refused, 0.0):
             raise ProgramRefused(program=program.name)
-        question = self._question(program, wanted, is_lasting=is_lasting)
+        question, revocations = self._question(program, wanted, is_lasting=is_lasting), self._revocations[program.key]
         try:
             choice = await self._dialogs.confirm(question)
         except ConsentTimeout as error:
             self._refuse(program, wanted.right, error)
             raise
-        if choice is Choice.NO:
+        self.ensure_served()
+        if choice is Choice.NO or self._revocations[program.key] != revocations:  # shut out while the person read
             refusal = ProgramRefused(program=program.name)
             self._refuse(program, wanted.right, refusal)
             raise refusal
@@ -207,7 +211,9 @@ class Programs(Part):
         elif not is_lasting:
             params["passing"] = ""
         elif days:
-            params["until"] = (self._clock.now() + timedelta(days=days)).date().isoformat()
+            until, known = self._clock.now() + timedelta(days=days), self._known.get(program.key)
+            until = min(until, known.until) if known and self._holds(known) else until
+            params["until"] = until.date().isoformat()
         third = Choice.ALWAYS if is_lasting and days else None
         # programs that nobody let in are one caller: three refusals end it, whatever file asks next
         asks = program.key if self._standing(program.key) else CallerKey(program.peer.uid, STRANGERS)
@@ -224,11 +230,13 @@ class Programs(Part):
         is_lasting = choice is Choice.ALWAYS
         among = self._known if is_lasting else self._once
         were, before = dict(among), among.get(key)
-        rights = {right, *(before.rights if before and self._holds(before) else ())}
-        until = now + (timedelta(days=self._settings.remember_days) if is_lasting else ONCE)
+        rights, until = {right}, now + (timedelta(days=self._settings.remember_days) if is_lasting else ONCE)
+        ends = self._clock.monotonic() + ONCE.total_seconds()
+        if before and self._holds(before):  # one more right puts off the end of no other
+            rights, until = {right, *before.rights}, min(until, before.until)
+            ends = min(ends, before.ends) if isinstance(before, _Once) else ends
         kept = tuple(one for one in ProgramRight if one in rights)
         told = (program.name, program.peer.uid, kept, now, until, now.date())
-        ends = self._clock.monotonic() + ONCE.total_seconds()
         among[key] = KnownProgram(*told) if is_lasting else _Once(*told, ends)
         self._make_room(among, program.peer.uid)
         if is_lasting:

@@ -280,6 +280,44 @@ async def test_a_program_that_is_shut_out_asks_again_and_no_other_one(deciding: 
     assert await deciding.admitted(running()) == 1
 
 
+async def test_who_is_shut_out_while_the_person_reads_is_not_let_in_by_the_answer(deciding: Deciding) -> None:
+    await deciding.admitted(running(), TLS, Choice.ALWAYS)
+    deciding.person.choice = Choice.ALWAYS
+    deciding.person.attentive.clear()
+    asked = asyncio.ensure_future(deciding.programs.admit(running(), Wanted(SIGN), is_lasting=True))
+    await eventually(lambda: len(deciding.person.questions) == 2)
+    deciding.programs.revoke(FIREFOX, 1000)
+    deciding.person.attentive.set()
+    with pytest.raises(ProgramRefused):
+        await asked
+    assert deciding.rights() == {}
+
+
+async def test_nobody_is_let_in_by_an_answer_after_programs_were_turned_off(deciding: Deciding) -> None:
+    deciding.person.choice = Choice.ALWAYS
+    deciding.person.attentive.clear()
+    asked = asyncio.ensure_future(deciding.programs.admit(running(), Wanted(TLS), is_lasting=True))
+    await eventually(lambda: len(deciding.person.questions) == 1)
+    deciding.programs.reconfigured(Config(p11=P11(programs="off")))
+    deciding.person.attentive.set()
+    with pytest.raises(ProgramsOff):
+        await asked
+    assert deciding.rights() == {}
+
+
+@pytest.mark.parametrize(("choice", "hours"), [(Choice.YES, 12), (Choice.ALWAYS, 30 * 24)])
+async def test_one_more_right_puts_off_the_end_of_no_other(deciding: Deciding, choice: Choice, hours: int) -> None:
+    began = deciding.clock.now()
+    await deciding.admitted(running(), SIGN, choice)
+    deciding.later(hours=hours - 1)
+    assert await deciding.admitted(running(), TLS, choice) == 1
+    if choice is Choice.ALWAYS:
+        assert deciding.person.questions[-1].params["until"] == (began + timedelta(hours=hours)).date().isoformat()
+    deciding.later(hours=2)
+    assert deciding.rights() == {}
+    assert await deciding.admitted(running(), SIGN, choice) == 1
+
+
 async def test_what_a_program_may_for_the_present_ends_with_what_is_remembered_of_it(deciding: Deciding) -> None:
     await deciding.admitted(running(), TLS, Choice.ALWAYS)
     await deciding.admitted(running(), DATA, Choice.YES)
