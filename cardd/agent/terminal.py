@@ -138,11 +138,23 @@ def _terminal() -> Iterator[int]:
     except OSError as error:
         raise PromptUnavailable(why="pinentry") from error
     try:
+        if (
+            os.tcgetpgrp(terminal) != os.getpgrp()
+        ):  # started with “&”: a question would stop the whole service (SIGTTOU)
+            raise PromptUnavailable(why="pinentry")
         yield terminal
     except (OSError, termios.error) as error:  # it was hung up
         raise PromptUnavailable(why="pinentry") from error
     finally:
         os.close(terminal)
+
+
+def _is_others(terminal: int) -> bool:
+    """Return whether the terminal is another job's: who was started with “&” and asks there is stopped (SIGTTOU)."""
+    try:
+        return os.tcgetpgrp(terminal) != os.getpgrp()
+    except OSError:  # it is not the one that this process was started from, and nobody is stopped
+        return False
 
 
 @contextmanager

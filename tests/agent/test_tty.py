@@ -227,3 +227,10 @@ def test_without_a_terminal_nobody_can_be_asked(kind: str) -> None:
     with asking(kind, controlling=False) as terminal:
         assert terminal.end() == "prompt.unavailable"
         assert terminal.raw == b""
+
+
+@pytest.mark.parametrize("kind", ["pin", "confirm", "notice"])
+def test_a_question_of_a_program_in_the_background_of_its_terminal_does_not_stop_it(kind: str) -> None:
+    with asking(kind, in_background=True) as terminal:
+        assert terminal.end() in ("prompt.unavailable", "closed")
+        assert terminal.restored
