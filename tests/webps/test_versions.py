@@ -26,6 +26,7 @@ UNKNOWN_ALGORITHM = "no algorithm of documents, or an unknown one"
 NO_LIST = "no list of certificates"
 OTHER = "the certificate for documents is another person's, or of another authority"
 NO_DOCUMENTS = "the certificate is not for documents"
+NO_BITS = x509.UnrecognizedExtension(x509.KeyUsage.oid, b"\x03\x00")
 
 
 @pytest.fixture(scope="module", params=PORTALS)
@@ -50,7 +51,9 @@ def holder() -> Holder:
 
 
 def remade(
-    usage: x509.KeyUsage | None = None, by: Authority | None = None, name: x509.Name | None = None
+    usage: x509.KeyUsage | x509.UnrecognizedExtension | None = None,
+    by: Authority | None = None,
+    name: x509.Name | None = None,
 ) -> x509.Certificate:
     """The card's certificate for documents with the key of a curve, which this authority issued."""
     own, authority = issue().signature.certificate, by or persons()
@@ -161,6 +164,7 @@ ODD: dict[str, tuple[Callable[[], Token], str]] = {
         lambda: documents(entry(), entry(supportedSignatureAlgorithms=[RS256, {**RS256, "hashFunction": "MD5"}])),
         UNKNOWN_ALGORITHM,
     ),
+    "bits of a usage without a byte": (lambda: documents(entry(remade(NO_BITS))), ""),
     "another number": (lambda: documents(entry(of_another())), OTHER),
     "another name": (lambda: documents(entry(of_another(DOCTOR[1], "SIMULATION-AUTRE"))), OTHER),
     "the second is another's": (lambda: documents(entry(), entry(of_another())), OTHER),

@@ -144,7 +144,7 @@ def _check_document_certificate(entry, login, trust):
             raise Refused("the certificate is not for documents")
         if certificate.subject != login.subject or certificate.issuer != login.issuer:
             raise Refused("the certificate for documents is another person's, or of another authority")
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError):
         raise Refused("no certificate") from None
     _check_certificate(der, trust)  # whether it was revoked counts when it signs
 
