@@ -181,7 +181,7 @@ def test_a_system_that_is_not_debian_is_told_what_to_install(machine: Machine) -
 def test_every_locked_package_that_is_installed_serves_debian_12_s_own_python() -> None:
     lock = (ROOT / ".make/dev.lock").read_text()
     locked = {canonicalize_name(name) for name, _, _ in PIN.findall(lock)}
-    found = {canonicalize_name(one.name): one.metadata["Requires-Python"] or "" for one in distributions()}
-    wanted = {name: SpecifierSet(found[name]) for name in locked & found.keys()}
+    found = {canonicalize_name(one.name): one.metadata.get_all("Requires-Python", [""]) for one in distributions()}
+    wanted = {name: SpecifierSet(found[name][0]) for name in locked & found.keys()}
     assert len(wanted) > len(locked) / 2
     assert [name for name, versions in wanted.items() if not versions.contains(DEBIAN_12)] == []
