@@ -132,7 +132,8 @@ class Connection(web.RequestHandler):
             super().data_received(data)
         finally:
             self._waiter = waiter
-        has_answered = waiter is not None and bool(self._messages) and self._has_answered_at_once()
+        is_idle = waiter is not None and not waiter.done()
+        has_answered = is_idle and bool(self._messages) and self._has_answered_at_once()
         if waiter is not None and self._messages and not waiter.done():
             waiter.set_result(None)
         if COPIES and REQUEST.search(data, 0, HEAD_MAX) and CREDENTIAL.search(data, 0, HEAD_MAX):
