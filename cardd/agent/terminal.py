@@ -138,9 +138,7 @@ def _terminal() -> Iterator[int]:
     except OSError as error:
         raise PromptUnavailable(why="pinentry") from error
     try:
-        if (
-            os.tcgetpgrp(terminal) != os.getpgrp()
-        ):  # started with “&”: a question would stop the whole service (SIGTTOU)
+        if _is_others(terminal):
             raise PromptUnavailable(why="pinentry")
         yield terminal
     except (OSError, termios.error) as error:  # it was hung up
