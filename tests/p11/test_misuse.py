@@ -322,12 +322,17 @@ async def test_who_sends_calls_without_end_lets_others_in_between(client: Client
     for _ in range(5000):
         client.send("get_info")
     await client.writer.drain()
-    before = asyncio.get_running_loop().time()
-    await other.slots()
+    answers = []
 
-    took = asyncio.get_running_loop().time() - before
-    assert len([await client.answer() for _ in range(5000)]) == 5000
-    assert took < (asyncio.get_running_loop().time() - before) / 4
+    async def read() -> None:
+        for _ in range(5000):
+            answers.append(await client.answer())  # noqa: PERF401 - how many there are so far is looked at meanwhile
+
+    reading = asyncio.ensure_future(read())
+    await other.slots()
+    came_before = len(answers)
+    await reading
+    assert came_before < len(answers)
 
 
 async def test_much_data_in_parts_are_hashed_and_not_kept(client: Client, inside: Inside) -> None:
