@@ -40,8 +40,8 @@ SWAP_MIN = 0.1  # seconds without a command in which nobody can put another card
 UNSURE = (CardGarbled, CardMute, CardRemoved, CardReset, ReaderError, SignatureInvalid)
 
 
-def _always_wanted() -> None:
-    """Raise nothing."""
+def do_nothing() -> None:
+    """Raise nothing, and tell nobody."""
 
 
 class HolderVerification(Value):
@@ -52,6 +52,7 @@ class HolderVerification(Value):
     ``spend_last_try`` says that the user agreed to risk the last one. ``certificates`` are those that the session
     stands on: a card that does not have them is another one, and gets neither the PIN nor the work. ``caller`` is whose
     mistake a wrong PIN is, None for the daemon's own. ``ensure_wanted`` raises when the session has ended meanwhile.
+    ``refused`` is called when the card says that the PIN is wrong, on the reader's thread, before anybody else's turn.
     ``times`` is how often the person at the keypad expects to be asked.
     """
 
@@ -61,7 +62,8 @@ class HolderVerification(Value):
     spend_last_try: bool = False
     certificates: frozenset[bytes] = frozenset()
     caller: CallerKey | None = None
-    ensure_wanted: Callable[[], None] = _always_wanted
+    ensure_wanted: Callable[[], None] = do_nothing
+    refused: Callable[[], None] = do_nothing
     times: int = 1
 
     @property
@@ -376,6 +378,7 @@ class CardTransaction:
         except (PinWrong, PinBlocked):
             if login.accepted:
                 self._trusted = set()
+            login.refused()
             raise
         if self._trusted is not None:
             self._trusted.add(login.session)

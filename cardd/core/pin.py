@@ -11,7 +11,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
-from cardd.core.card_transaction import HolderVerification, PinForEach, Work
+from cardd.core.card_transaction import HolderVerification, PinForEach, Work, do_nothing
 from cardd.core.dialog_lines import DialogLines, question_of
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.leases import Leases, telling
@@ -23,6 +23,7 @@ from cardd.errors import (
     PinBlocked,
     PinCancelled,
     PinFormat,
+    PinRequired,
     PinTimeout,
     PinUnchangeable,
     PinWrong,
@@ -37,6 +38,10 @@ from cardd.values import replace
 T = TypeVar("T")
 
 UNCOUNTED = 99  # tries left where a token or key file tells no number
+
+
+class StoredPinForgotten(PinRequired):
+    """A stored PIN was found wrong by somebody else's login while this one waited: it was not sent."""
 
 
 class PinEntry:
@@ -65,24 +70,25 @@ class PinEntry:
     ) -> tuple[T, Secret | None]:
         """Ask, VERIFY and work; a mistyped PIN is asked again while more than one try is left.
 
-        ``question`` says why; ``stored`` is tried before the user is asked, but not on the last try, and ``refused``
-        called when it is wrong; ``certificates`` and ``ensure_wanted`` are those of ``HolderVerification``;
-        ``operations`` of keys are done by the work, and some cards want the PIN for each: who types at a keypad is
-        told. Return the work's result and the PIN that the card accepted, which the caller wipes; None when it was
-        typed at a keypad. Raises PinBlocked before asking; PinWrong when the user stops after a wrong one, or one try
-        is left; LastTryRefused, PinCancelled, PinTimeout, PinFormat, PinBackOff, PromptUnavailable, and what the card
-        raises.
+        ``question`` says why; ``stored`` is tried before the user is asked, but not on the last try, nor once its
+        owner has wiped it; ``refused`` is called when it is wrong. It, ``certificates`` and ``ensure_wanted`` are those
+        of ``HolderVerification``; ``operations`` of keys are done by the work, and some cards want the PIN for each:
+        who types at a keypad is told. Return the work's result and the PIN that the card accepted, which the caller
+        wipes; None for a keypad's. Raises PinBlocked before asking; PinWrong when the user stops after a wrong one, or
+        one try is left; LastTryRefused, PinCancelled, PinTimeout, PinFormat, PinBackOff, PromptUnavailable, and what
+        the card raises.
         """
         wrong, told = None, False
-        asking = HolderVerification(session, None, certificates=certificates, caller=client)
-        if ensure_wanted:
-            asking = replace(asking, ensure_wanted=ensure_wanted)
+        wanted = ensure_wanted or do_nothing
+        asking = HolderVerification(session, None, certificates=certificates, caller=client, ensure_wanted=wanted)
         attempt = partial(self._attempt, card, asking, stored=stored, refused=refused, operations=operations)
         with self.telling(card, client):
             while True:
                 asked = await self.question(card, client, question, _problem(wrong))
                 try:
                     outcome = await attempt(asked, work)  # what is stored is wiped when it is wrong
+                except StoredPinForgotten:
+                    continue  # fewer tries may be left
                 except PinForEach:
                     if card.access.wants_pin_for_each and not told:
                         told = True  # by the next question: the card is known now
@@ -162,10 +168,12 @@ class PinEntry:
             if not secret:
                 async with card.access.kept():
                     await self._dialogs.ask_pin(asked, secret)
+            if refused and secret is stored:
+                login = replace(login, refused=refused)
             return await card.access.use(work, replace(login, pin=secret)), secret
         except BaseException as error:
-            if refused and secret is stored and isinstance(error, (PinWrong, PinBlocked)):
-                refused()
+            if secret is stored and not secret and isinstance(error, PinRequired):
+                raise StoredPinForgotten from error
             secret.wipe()
             raise
 

@@ -123,7 +123,7 @@ class StoredPin(Protocol):
         ...
 
     def refused(self) -> None:
-        """Take note that the PIN was wrong: it is not to be tried again."""
+        """Take note that the PIN was wrong: it is not to be tried again, by whoever was given it before either."""
         ...
 
 

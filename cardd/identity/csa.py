@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -28,8 +28,7 @@ from cardd.errors import (
     CardIncomplete,
     MethodUnavailable,
     PcscUnavailable,
-    PinBlocked,
-    PinWrong,
+    PinRequired,
     PscIncomplete,
     SecretStoreUnavailable,
 )
@@ -113,27 +112,26 @@ class StoredPassword:
 
     def __init__(self, secrets: SecretStore) -> None:
         self._secrets = secrets
+        self._lent: tuple[Secret, ...] = ()
         self.was_refused = False
 
     async def get(self) -> Secret | None:
-        """Return the password; None where nothing keeps one, or the kept one was wrong."""
+        """Return the password; None where nothing keeps one, or the kept one was wrong. It is wiped once it is."""
+        password = None
         if not self.was_refused:
             with contextlib.suppress(SecretStoreUnavailable):
-                return await self._secrets.get(CSA)
-        return None
+                password = await self._secrets.get(CSA)
+        if password is not None:
+            self._lent = (*filter(None, self._lent), password)
+            if self.was_refused:  # meanwhile
+                password.wipe()
+        return password
 
     def refused(self) -> None:
-        """Take note that the password was wrong: it is not tried again."""
+        """Take note that the password was wrong, on the reader's thread: it is not tried again by who waits either."""
         self.was_refused = True
-
-    @contextlib.contextmanager
-    def presented(self) -> Iterator[None]:
-        """Present the password inside, and take note where it is wrong."""
-        try:
-            yield
-        except (PinWrong, PinBlocked):
-            self.refused()
-            raise
+        for password in self._lent:
+            password.wipe()
 
 
 class OrganisationKey(Part):
@@ -187,7 +185,7 @@ class OrganisationKey(Part):
 
     def _forget(self) -> None:
         """Forget every password that was given: the one of one session is wrong now, and so are those of the others."""
-        for password in self._given.values():
+        for password in tuple(self._given.values()):  # on the reader's thread
             password.wipe()
         self._given.clear()
 
@@ -244,10 +242,16 @@ async def service_key(csa: CsaLogins) -> ServiceKey:
 
 async def _use(csa: CsaLogins, card: InsertedCard, work: Callable[[Card], T], *, accepted: bool = False) -> T:
     password = await csa.password.get()
-    if password is None:
+    if not password:
         raise PscIncomplete(what=CSA, why="refused" if csa.password.was_refused else "absent")
-    with password, csa.password.presented():
-        return await card.access.use(work, HolderVerification(NOBODY, password, accepted=accepted))
+    login = HolderVerification(NOBODY, password, accepted=accepted, refused=csa.password.refused)
+    with password:
+        try:
+            return await card.access.use(work, login)
+        except PinRequired:
+            if password:
+                raise
+            raise PscIncomplete(what=CSA, why="refused") from None
 
 
 def _credential(card: Card, purpose: KeyPurpose) -> Credential | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from cardd.config import Config, Csa, Web
+from cardd.identity.csa import service_key
 from cardd.model import Event, KeyPurpose, Right
 from cardd_drivers.pkcs12.source import FilesSource
 from tests.api.test_events import hears_nothing, stream
@@ -93,6 +95,22 @@ async def test_a_kept_password_that_was_refused_is_not_tried_again(csa: Workbenc
     csa.person.pins, csa.person.pin_questions = [PASSWORD], []
     assert (await csa.call("POST", "/v1/sessions", LOGIN, bearer=secret)).status == 201
     assert [asked.problem for asked in csa.person.pin_questions] == [None]
+
+
+async def test_a_wrong_kept_password_is_presented_by_one_of_those_who_log_in_together(csa: Workbench) -> None:
+    csa.secrets.values["csa"] = b"perdu"
+    csa.person.pins = [PASSWORD] * 3
+    secrets = [await csa.pair() for _ in range(3)]
+    opened = await asyncio.gather(*(csa.call("POST", "/v1/sessions", LOGIN, bearer=secret) for secret in secrets))
+    assert [got.status for got in opened] == [201] * 3
+    assert sorted(str(asked.problem) for asked in csa.person.pin_questions) == ["None", "None", "refused"]
+
+
+async def test_a_wrong_kept_password_is_presented_by_one_of_the_service_s_own_uses_together(csa: Workbench) -> None:
+    csa.secrets.values["csa"] = b"perdu"
+    own = [service_key(csa.parts.logins.csa) for _ in range(2)]
+    told = [str(getattr(fault, "code", fault)) for fault in await asyncio.gather(*own, return_exceptions=True)]
+    assert told == ["pin.refused", "psc.incomplete"]
 
 
 async def test_the_organisations_session_signs_with_consent_as_a_card_does(csa: Workbench) -> None:
