@@ -126,7 +126,7 @@ class Connection(web.RequestHandler):
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; a head that has begun must be whole soon, and its secrets are overwritten once it is read."""
+        """Take what came; a head that has begun must be whole soon, and its secrets are overwritten when read."""
         waiter, self._waiter = self._waiter, None  # aiohttp's task sleeps on where its help is not needed
         try:
             super().data_received(data)
@@ -136,7 +136,7 @@ class Connection(web.RequestHandler):
         has_answered = is_idle and bool(self._messages) and self._has_answered_at_once()
         if waiter is not None and self._messages and not waiter.done():
             waiter.set_result(None)
-        if COPIES and REQUEST.search(data, 0, HEAD_MAX) and CREDENTIAL.search(data, 0, HEAD_MAX):
+        if COPIES and self._may_tell_credential(data):
             overwrite(data)
         if has_answered:
             self._of_head = 0
@@ -145,6 +145,13 @@ class Connection(web.RequestHandler):
         if self._deadline is None and not self._uses and not self._messages:
             self._expect_head()
         self._measure_head(len(data))
+
+    def _may_tell_credential(self, data: bytes) -> bool:
+        """Return whether nobody needs these bytes any more, and a credential may stand in them, or a part of one."""
+        if data is self._message_tail:  # what came behind an upgrade waits there until that is decided
+            return False
+        is_in_head = REQUEST.search(data, 0, HEAD_MAX) and CREDENTIAL.search(data, 0, HEAD_MAX)
+        return bool(self._of_head or is_in_head)
 
     def _has_answered_at_once(self) -> bool:
         """Answer the one request that came, here and now, where nothing is waited for; return whether it was.

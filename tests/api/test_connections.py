@@ -6,6 +6,7 @@ Those of TCP hold over plain TCP and over TLS.
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, suppress
@@ -16,8 +17,8 @@ from typing import cast
 import pytest
 
 from cardd.api.parts import ApiLimits
-from tests.api.requests import request, status_of
-from tests.api.workbench import PAGE, Via, Workbench
+from tests.api.requests import UPGRADE, request, status_of
+from tests.api.workbench import PAGE, SOFTWARE, Via, Workbench
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -263,3 +264,22 @@ async def test_the_description_is_made_once_however_often_it_is_asked_for(api: W
 
     await cost(1)
     assert await cost(50) < 0.5  # of 9 ms each, or far more, before
+
+
+async def test_what_comes_behind_an_upgrade_that_is_none_is_read_as_it_came(api: Workbench) -> None:
+    """The bytes with its credential are not overwritten before."""
+    content = json.dumps(SOFTWARE).encode()
+    host = f"Host: localhost:{api.port}"
+    told = (host, "Content-Type: application/json", f"Content-Length: {len(content)}")
+    api.person.attentive.clear()
+    reader, writer = await api.connect()
+    writer.write(request("/v1/clients", *told, *UPGRADE, method="POST", body=content))
+    async with asyncio.timeout(5):
+        await api.person.is_asked.wait()
+    writer.write(request("/v1/status", host, "Authorization: Bearer SIMULATION"))
+    await api.raw(request("/v1/status", host))  # once this one is answered, that one has come
+    api.person.attentive.set()
+    async with asyncio.timeout(5):
+        answers = await reader.read()
+    assert answers.count(b"HTTP/1.1 201 ") == answers.count(b'"ready"') == 1
+    writer.close()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -132,3 +133,16 @@ def test_little_of_the_tokens_is_left_in_memory_after_the_logout(psc: Psc, daemo
     places = found_in_memory(daemon.pid, token)
     assert not any("Bearer" in place for place in places), places  # no request's head
     assert len(found_in_memory(daemon.pid, SECRET)) == 1, told  # the page that the next login needs
+
+
+@pytest.mark.parametrize("path", ["/v1/status", "/v1/cards"])
+def test_a_secret_that_comes_in_another_piece_of_a_head_than_its_request_is_overwritten(
+    daemon: DaemonProcess, path: str
+) -> None:
+    secret = secrets.token_urlsafe(32)
+    with closing(socket.create_connection(("127.0.0.1", daemon.port))) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{daemon.port}\r\n".encode())
+        asyncio.run(paired(daemon))  # meanwhile that piece was read
+        connection.sendall(f"Authorization: Bearer {secret}\r\n\r\n".encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 ")
+        eventually_here(lambda: not found_in_memory(daemon.pid, secret))  # it is, once the answer is on its way
