@@ -37,7 +37,7 @@ from cardd.values import Record
 Admit = Callable[[CallerKey, InsertedCard], None]
 Among = Callable[["ReaderState"], bool]
 
-UNFIT = 3
+RANKS = 3
 NO_TOKENS = SourceSettings()
 
 
@@ -217,13 +217,14 @@ class Readers:
         """The card that is named, or the only one with which a session can be opened.
 
         Raises CardAmbiguous when several can; when none can, the error that tells the user why: a patient's card, one
-        without contact, a mute or an unknown one, or none at all.
+        without contact, a mute one, or none at all; PcscUnavailable as ``readers`` does. An organisation's key file is
+        chosen only where it is named.
         """
         if identifier is not None:
             return _usable(self.card(identifier, among))
-        cards = self.cards(among)
+        cards = self.cards(lambda state: among(state) and not _is_organisations(state))
         candidates = [card for card in cards if card.problem is None]
-        served = [[card for card in candidates if _rank(card) == rank] for rank in range(UNFIT)]
+        served = [[card for card in candidates if _rank(card) == rank] for rank in range(RANKS)]
         match next(filter(None, served), []):
             case [card]:
                 return card
@@ -274,11 +275,14 @@ class Readers:
         return [state.card for state in self._readers.values() if state.card and state.card.slot == slot]
 
 
+def _is_organisations(state: ReaderState) -> bool:
+    """Return whether this is a key file: always there, and nobody's card."""
+    return state.card is not None and state.card.kind is CardKind.PKCS12
+
+
 def _rank(card: InsertedCard) -> int:
     """A card that a driver of our own serves comes before a module's token, and that before one that nobody knows."""
     match card.kind:
-        case CardKind.PKCS12:
-            return UNFIT  # an organisation's
         case CardKind.UNKNOWN:
             return 2
         case CardKind.PKCS11:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
 import pytest
 
+from cardd.apdu import Command, Protocol, Response
 from cardd.assembly import assemble
 from cardd.config import Card, Config
-from cardd.core.readers import Readers
-from cardd.errors import CardUnknown
-from cardd.model import CardKind
-from cardd.ports import ReaderListener, ReaderSource, Token
+from cardd.core.readers import DriverRegistry, Readers, ReaderState, token_sources
+from cardd.driver import Channel
+from cardd.errors import CardAbsent, CardAmbiguous, CardIsVitale, CardUnknown, CardUnrecognised, PcscUnavailable
+from cardd.model import CardKind, KeyPurpose
+from cardd.ports import ReaderListener, ReaderSource, SourceSettings, Token
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.rig.outside import Around
 
@@ -71,6 +77,159 @@ async def test_a_token_without_answer_to_reset_is_not_mute(readers: Readers) -> 
     [token] = readers.cards()
     assert not token.is_mute
     assert readers.choose(None) is token
+
+
+async def test_who_asks_for_readers_or_cards_gets_those_alone_of_which_they_may_know(readers: Readers) -> None:
+    readers.card_inserted(SLOT, CPS3_ATR)
+    readers.token_inserted("hsm: token", Token(CardKind.PKCS11))
+    card, token = readers.cards()
+    assert [state.reader.name for state in readers.readers()] == [SLOT, "hsm: token", MODULE]
+    assert [state.card for state in readers.readers(only("hsm: token"))] == [token]
+    assert readers.cards(only(SLOT)) == [card]
+    for look in (readers.card, readers.readable, readers.choose):
+        assert look(token.id, only("hsm: token")) is token
+        with pytest.raises(CardUnknown) as told:
+            look(card.id, only("hsm: token"))
+        assert told.value.params == {"card": card.id}
+    assert readers.choose(None, only("hsm: token")) is token
+
+
+async def test_without_the_reader_service_who_has_a_reader_elsewhere_is_told_of_that(readers: Readers) -> None:
+    readers.readers_available(False)
+    assert len(readers.readers(only(MODULE))) == 1
+    with pytest.raises(PcscUnavailable):
+        readers.readers(only("none"))
+    readers.readers_available(True)
+    assert readers.readers(only("none")) == []
+
+
+def only(name: str) -> Callable[[ReaderState], bool]:
+    return lambda state: state.reader.name == name
+
+
+async def test_a_patients_card_is_neither_read_nor_opens_a_session(readers: Readers) -> None:
+    readers.card_inserted(SLOT, VITALE_ATR)
+    [card] = readers.cards()
+    for look in (readers.readable, readers.choose):
+        with pytest.raises(CardIsVitale):
+            look(card.id)
+    with pytest.raises(CardIsVitale):
+        readers.choose(None)
+
+
+async def test_a_card_that_a_driver_serves_comes_before_a_token_and_that_before_one_that_nobody_knows(
+    readers: Readers,
+) -> None:
+    readers.card_inserted(SLOT, STRANGE_ATR)
+    assert readers.choose(None).kind is CardKind.UNKNOWN
+    readers.token_inserted("hsm: token", Token(CardKind.PKCS11))
+    assert readers.choose(None).kind is CardKind.PKCS11
+    readers.reader_added(InProcessReader("Lecteur B"))
+    readers.card_inserted("Lecteur B", CPS3_ATR)
+    assert readers.choose(None).kind is CardKind.CPS3
+    readers.card_inserted(SLOT, CPS3_ATR)
+    with pytest.raises(CardAmbiguous) as told:
+        readers.choose(None)
+    assert set(told.value.cards) == {card.id for card in readers.cards() if card.kind is not CardKind.PKCS11}
+
+
+async def test_an_organisations_key_file_stands_for_no_persons_card(readers: Readers) -> None:
+    readers.reader_added(InProcessReader("A file"))
+    readers.token_inserted("A file", Token(CardKind.PKCS12))
+    [file] = readers.cards()
+    with pytest.raises(CardAbsent):
+        readers.choose(None)
+    readers.card_inserted(SLOT, VITALE_ATR)
+    with pytest.raises(CardIsVitale):
+        readers.choose(None)
+    readers.card_inserted(SLOT, CPS3_ATR)
+    assert readers.choose(None).kind is CardKind.CPS3
+    assert readers.choose(file.id) is file
+    for name in (SLOT, MODULE, "hsm: token"):
+        readers.reader_removed(name)
+    readers.readers_available(False)
+    with pytest.raises(PcscUnavailable):
+        readers.choose(None)
+
+
+class Source:
+    """A source of nothing, of which others are told when it starts, looks and stops."""
+
+    def __init__(self, name: str, told: list[str]) -> None:
+        self.name, self.told = name, told
+
+    async def start(self, _: ReaderListener) -> None:
+        self.told.append(f"{self.name} starts")
+
+    async def look(self) -> None:
+        self.told.append(f"{self.name} looks")
+
+    async def stop(self) -> None:
+        self.told.append(f"{self.name} stops")
+
+
+async def test_sources_are_watched_in_order_looked_at_while_pcscd_is_absent_and_stopped_backwards() -> None:
+    told: list[str] = []
+    readers = made(Source("pcsc", told), Modules(), Source("agents", told))
+    await readers.look()
+    assert told == []
+    await readers.watch()
+    await readers.look()
+    assert told == ["pcsc starts", "agents starts"]
+    readers.readers_available(False)
+    await readers.look()
+    assert told[2:] == ["pcsc looks", "agents looks"]
+    await readers.stop()
+    assert told[4:] == ["agents stops", "pcsc stops"]
+    await readers.stop()
+    assert len(told) == 6
+
+
+async def test_nothing_is_there_before_a_source_says_so() -> None:
+    readers = assemble(Config(), Around().made()).readers.every
+    assert not readers.available
+    with pytest.raises(PcscUnavailable):
+        readers.cards()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sources"),
+    [
+        (SourceSettings(), []),
+        (SourceSettings(modules=("/module.so",)), ["Pkcs11Source"]),
+        (SourceSettings(organisation={KeyPurpose.SIGNATURE: Path("SIMULATION.p12")}), ["FilesSource"]),
+        (
+            SourceSettings(modules=("/module.so",), organisation={KeyPurpose.SIGNATURE: Path("SIMULATION.p12")}),
+            ["Pkcs11Source", "FilesSource"],
+        ),
+    ],
+)
+def test_tokens_have_the_sources_for_which_something_is_configured(
+    settings: SourceSettings, sources: list[str]
+) -> None:
+    assert [type(source).__name__ for source in token_sources(settings)] == sources
+
+
+def test_the_drivers_are_those_that_are_installed_unless_others_are_given() -> None:
+    assert [driver.name for driver in DriverRegistry().drivers] == ["cps3", "cps4", "vitale"]
+    assert DriverRegistry([]).drivers == ()
+    assert DriverRegistry([]).recognise(CPS3_ATR) is CardKind.UNKNOWN
+    assert DriverRegistry().recognise(CPS3_ATR) is CardKind.CPS3
+
+
+class NoApplication:
+    """A channel to a card that has no application, whatever is selected."""
+
+    atr, protocol, epoch, has_pinpad = b"\x3b\xab", Protocol.T1, 0, False
+
+    def transmit(self, _: Command) -> Response:
+        return Response(b"", 0x6A82)
+
+
+def test_a_card_in_which_no_driver_finds_its_application_is_told_with_its_answer_to_reset() -> None:
+    with pytest.raises(CardUnrecognised) as told:
+        DriverRegistry().open(cast(Channel, NoApplication()))
+    assert told.value.params == {"atr": "3B AB"}
 
 
 class Modules:
