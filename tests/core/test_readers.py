@@ -10,13 +10,16 @@ import pytest
 
 from cardd.apdu import Command, Protocol, Response
 from cardd.assembly import assemble
-from cardd.config import Card, Config
+from cardd.config import Card as CardRules
+from cardd.config import Config
 from cardd.core.readers import DriverRegistry, Readers, ReaderState, token_sources
-from cardd.driver import Channel
+from cardd.driver import Card, Channel
 from cardd.errors import CardAbsent, CardAmbiguous, CardIsVitale, CardUnknown, CardUnrecognised, PcscUnavailable
 from cardd.model import CardKind, KeyPurpose
 from cardd.ports import ReaderListener, ReaderSource, SourceSettings, Token
+from cardd_drivers.cps3 import Cps3Driver
 from cardd_simulators.cards.inprocess import InProcessReader
+from tests.core.at_card import Token as Answering
 from tests.rig.outside import Around
 
 CPS3_ATR = bytes.fromhex("3BAC00402A001225006480000310009000")
@@ -32,7 +35,7 @@ async def readers() -> Readers:
 
 def made(*sources: ReaderSource) -> Readers:
     outside = Around().made(*sources)
-    readers = assemble(Config(card=Card(hold=0, timeout=1)), outside).readers.every
+    readers = assemble(Config(card=CardRules(hold=0, timeout=1)), outside).readers.every
     readers.readers_available(True)
     for name in (SLOT, MODULE, "hsm: token"):
         readers.reader_added(InProcessReader(name))
@@ -75,7 +78,7 @@ async def test_a_token_in_no_reader_stands_beside_the_cards(readers: Readers) ->
 async def test_a_token_without_answer_to_reset_is_not_mute(readers: Readers) -> None:
     readers.token_inserted("hsm: token", Token(CardKind.PKCS11))
     [token] = readers.cards()
-    assert not token.is_mute
+    assert (token.is_mute, token.atr) == (False, b"")
     assert readers.choose(None) is token
 
 
@@ -122,6 +125,10 @@ async def test_a_card_that_a_driver_serves_comes_before_a_token_and_that_before_
 ) -> None:
     readers.card_inserted(SLOT, STRANGE_ATR)
     assert readers.choose(None).kind is CardKind.UNKNOWN
+    readers.card_inserted(MODULE, STRANGE_ATR)
+    with pytest.raises(CardAmbiguous):
+        readers.choose(None)
+    readers.card_removed(MODULE)
     readers.token_inserted("hsm: token", Token(CardKind.PKCS11))
     assert readers.choose(None).kind is CardKind.PKCS11
     readers.reader_added(InProcessReader("Lecteur B"))
@@ -230,6 +237,31 @@ def test_a_card_in_which_no_driver_finds_its_application_is_told_with_its_answer
     with pytest.raises(CardUnrecognised) as told:
         DriverRegistry().open(cast(Channel, NoApplication()))
     assert told.value.params == {"atr": "3B AB"}
+
+
+class Probing:
+    """A driver that knows no answer to reset, and finds its application; ``opened`` are the cards that it was given."""
+
+    name = "probing"
+
+    def __init__(self) -> None:
+        self.opened: list[tuple[object, CardKind]] = []
+
+    def recognise(self, _: bytes) -> None:
+        return None
+
+    def probe(self, channel: Channel) -> CardKind | None:
+        return CardKind.CPS4 if channel.atr == NoApplication.atr else None
+
+    def open(self, channel: Channel, kind: CardKind) -> Card:
+        self.opened.append((channel, kind))
+        return Answering()
+
+
+def test_a_card_is_opened_by_the_driver_that_finds_its_application_in_it() -> None:
+    driver, channel = Probing(), cast(Channel, NoApplication())
+    DriverRegistry([Cps3Driver(), driver]).open(channel)
+    assert driver.opened == [(channel, CardKind.CPS4)]
 
 
 class Modules:

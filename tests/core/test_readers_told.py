@@ -34,6 +34,7 @@ from cardd_drivers.cps4 import Cps4Driver
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.alone import Alone
+from tests.core.at_card import Token as Answering
 
 T = TypeVar("T")
 
@@ -302,6 +303,20 @@ async def test_wrong_codes_at_a_users_own_readers_make_nobody_wait_at_this_machi
     ours.access.ensure_presentable(OWNERS)
     with pytest.raises(PinBackOff):
         lent.access.ensure_presentable(MINE)
+
+
+async def test_a_token_that_turns_out_to_be_another_one_sits_where_it_sat(
+    station: Station, simulated_card: SimulatedCard
+) -> None:
+    station.readers.readers_available(True)
+    station.readers.reader_added(InProcessReader(HSM, simulated_card, lambda _: Answering(CardMute())))
+    station.readers.token_inserted(HSM, Token(CardKind.PKCS11, SLOT))
+    [before] = station.readers.cards()
+    await before.access.info()
+    with pytest.raises(CardMute):
+        await before.access.use(lambda card: card.verify(None))
+    [card] = station.readers.cards()
+    assert (card.id != before.id, card.kind, card.slot) == (True, CardKind.PKCS11, SLOT)
 
 
 async def test_a_card_that_turns_out_to_be_another_one_has_left_and_come(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -81,6 +83,22 @@ async def test_a_known_card_in_another_daemon_is_read(used: Core) -> None:
 
 async def test_a_recording_has_the_whole_of_a_known_card(used: Core) -> None:
     used.readers.read_anew()
+    await put_in_again(used)
+    assert await opening(used) > REOPENED_MAX
+
+
+async def test_a_recording_that_begins_while_a_card_signs_has_the_whole_of_it_the_next_time(used: Core) -> None:
+    used.readers.read_anew()
+    await put_in_again(used)
+    session = await logged_in(used)
+    loop, begun = asyncio.get_running_loop(), threading.Event()
+
+    def record() -> None:
+        used.readers.read_anew()
+        begun.set()
+
+    used.reader.do_during(0x2A, lambda: (loop.call_soon_threadsafe(record), begun.wait(10)))
+    await used.signing.sign(session, [REQUEST], None)  # what it then keeps of the card is forgotten after it
     await put_in_again(used)
     assert await opening(used) > REOPENED_MAX
 

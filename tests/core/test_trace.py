@@ -137,7 +137,7 @@ async def test_of_a_command_each_kind_of_trace_has_its_part(clock: ManualClock) 
             "Lecteur A",
             Command(0, 0xB0, 1, 0xFE, b"\xab", le=256),
             Response(b"\xcd\xef", 0x6282),
-            0.012345,
+            1.512345,
             (b"\x3b\xac", Protocol.T1),
             masked=(None, b"\x00\x00"),
         )
@@ -151,7 +151,7 @@ async def test_of_a_command_each_kind_of_trace_has_its_part(clock: ManualClock) 
         "instruction": "READ BINARY",
         "header": "00B001FE",
         "sent": 1,
-        "microseconds": 12345,
+        "microseconds": 1512345,
         "le": 256,
         "atr": "3BAC",
         "protocol": "T1",
@@ -190,14 +190,14 @@ async def test_the_steps_of_a_request_are_told_but_for_those_of_which_commands_t
     heard = trace.follow(SUPPORT)
     for kind in ("card", "turn", "disk", "keypad"):
         trace.stepped(asked, Step(kind, Where.CARD, {}, 1.0))
-    trace.stepped(asked, Step("http", Where.NETWORK, {"host": "psc.test"}, 0.0025))
+    trace.stepped(asked, Step("http", Where.NETWORK, {"host": "psc.test"}, 2.5))
     assert await told(heard) == {
         "kind": "http",
         "user": None,
         "at": at(clock),
         "request": "request-1",
         "host": "psc.test",
-        "microseconds": 2500,
+        "microseconds": 2500000,
     }
 
 
