@@ -254,7 +254,7 @@ async def test_only_whose_the_trace_is_hears_of_a_users_own_reader(clock: Manual
 
 
 class Answering(Keypad):
-    """The same, where the PIN is typed, as ``typed`` tells; its card is reset with each ``epoch``."""
+    """A keypad where the PIN is typed, as ``typed`` tells; its card is reset with each ``epoch``."""
 
     def __init__(self) -> None:
         self.epoch = 1

@@ -11,6 +11,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "cardd/core/clients.py": ("tests/core/test_clients.py",),
     "cardd/core/consents.py": ("tests/core/test_consents.py",),
     "cardd/core/inserted_card.py": ("tests/core/test_inserted_card.py",),
+    "cardd/core/lifecycle.py": ("tests/core/test_lifecycle.py",),
+    "cardd/core/news.py": ("tests/core/test_news_alone.py",),
     "cardd/core/origins.py": ("tests/core/test_origins.py", "tests/core/test_site_decisions.py"),
     "cardd/core/owners.py": ("tests/core/test_owners.py",),
     "cardd/core/page_consents.py": ("tests/core/test_origins.py", "tests/core/test_site_decisions.py"),
@@ -21,7 +23,11 @@ MODULES: dict[str, tuple[str, ...]] = {
         *("tests/core/test_pin_life.py", "tests/core/test_pin_dialogs.py"),
     ),
     "cardd/core/pin_guard.py": ("tests/core/test_pin_guard.py",),
+    "cardd/core/presence.py": ("tests/core/test_presence.py",),
     "cardd/core/programs.py": ("tests/core/test_programs.py",),
+    "cardd/core/readers.py": (
+        *("tests/core/test_readers.py", "tests/core/test_readers_told.py", "tests/core/test_reinsertion.py"),
+    ),
     "cardd/core/session.py": ("tests/core/test_session_life.py", "tests/core/test_session_states.py"),
     "cardd/core/sessions.py": ("tests/core/test_session_life.py", "tests/core/test_session_states.py"),
     "cardd/core/signing.py": (
@@ -29,6 +35,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/core/test_pinpad.py",
     ),
     "cardd/core/totp.py": ("tests/core/test_totp.py",),
+    "cardd/core/trace.py": ("tests/core/test_trace.py",),
     "cardd/documents/judging.py": ("tests/formats/test_judging.py",),
     "cardd/formats/cms.py": ("tests/formats/test_cms_crafted.py",),
     "cardd/formats/jws.py": (
