@@ -137,4 +137,5 @@ async def test_a_login_whose_program_is_shut_out_while_the_mobile_waits_comes_to
     polls = len(liar.polls)
     await asyncio.sleep(0.1)
     assert (await desk.call("GET", path, bearer=token)).status == 401
-    assert (len(liar.polls), desk.ecps.all()) == (polls, [])
+    assert desk.ecps.all() == []
+    assert len(liar.polls) <= polls + 1  # the one that was on its way
