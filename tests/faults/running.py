@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import subprocess
 import time
 from collections import Counter
@@ -18,6 +19,8 @@ from tests.faults.work import SIGNED, Piece, Work
 
 LONGEST = 25.0  # seconds that work is waited for at the most, so that the next row begins with all at work
 LOOK = 0.01
+STUCK = 5.0  # seconds that clients are waited for that do not get on
+HUNG = 240.0  # seconds after which a fault, or what follows it, is taken for hung: what stands where is told then
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ def rows_of(faults: Sequence[Fault], directory: Path) -> Iterator[Row]:
     left = list(faults)
     number = 0
     while left:
+        faulthandler.dump_traceback_later(HUNG, exit=True)
         number += 1
         place = directory / f"site{number}"
         place.mkdir()
@@ -54,12 +58,14 @@ def rows_of(faults: Sequence[Fault], directory: Path) -> Iterator[Row]:
             work.start()
             try:
                 while left:
+                    faulthandler.dump_traceback_later(HUNG, exit=True)
                     row = _row(site, work, left.pop(0))
                     yield row
                     if row.took is None:
                         break
             finally:
                 work.end()
+        faulthandler.cancel_dump_traceback_later()
 
 
 @contextmanager
@@ -89,7 +95,7 @@ def _row(site: Site, work: Work, fault: Fault) -> Row:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told in the row
             wrong.append(f"{type(error).__name__}: {error}")
         took = _until_all(work, time.monotonic())
-    resting = work.rest()
+    resting = work.rest() if took is not None else work.rest(STUCK)
     wrong += [f"{kind} is still asking" for kind in resting]
     if took is None or took > fault.within:
         wrong.append(f"work went on after {took and round(took, 1)} s, not within {fault.within:g} s")
