@@ -17,6 +17,7 @@ from tests.rig.ports import free_port
 
 PROGRAM = "/usr/sbin/pcscd"
 VPCD = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
+PATIENCE = 10  # seconds
 ENTRY = 'FRIENDLYNAME "{name}"\nDEVICENAME /dev/null:{port:#x}\nLIBPATH {library}\nCHANNELID {port:#x}\n'
 
 
@@ -95,7 +96,11 @@ class Pcscd:
         """Stop it; its clients see PC/SC go away."""
         if self._process:
             self._process.terminate()
-            self._process.wait(10)
+            try:
+                self._process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:  # as systemd ends it
+                self._process.kill()
+                self._process.wait()
             self._process = None
         if self._listener:
             self._listener.close()
