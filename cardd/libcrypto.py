@@ -65,7 +65,7 @@ class NotSealed(ValueError):
 
 
 class Certificate:
-    """An X.509 certificate. Raises ValueError for bytes that are none, or are followed by others."""
+    """An X.509 certificate, for one thread at a time. Raises ValueError for bytes that are none, or more."""
 
     _pointer: int | None = None
 
