@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -11,10 +10,11 @@ from cardd.cli.command import Context
 from cardd.client import Card, Holder, SessionState
 from cardd.errors import errors_by_code
 from cardd.i18n import N_, Domain
-from cardd.model import Identity
+from cardd.model import Identity, shown
 
 _ = Domain("cli")
 BARE = re.compile(r"[A-Za-z0-9_@%+:,./][A-Za-z0-9_@%+=:,./-]*")  # what no shell reads as anything else
+FIRST_OCTET, LAST_OCTET = "\udc80", "\udcff"  # a name's octets that are no text, as Python has them (PEP 383)
 STATES = {"active": N_("open"), "pending": N_("waiting for the mobile"), "locked": N_("locked")}
 
 
@@ -72,9 +72,10 @@ def typed(told: str | int) -> str:
 
 
 def _is_plain(sign: str) -> bool:
-    is_letter = sign.isalpha() and unicodedata.bidirectional(sign) == "L"
+    is_letter = sign.isalpha() and unicodedata.bidirectional(sign) == "L" and shown(sign) == sign
     return sign.isprintable() if sign.isascii() else is_letter
 
 
 def _bytes_of(sign: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(sign))
+    octets = sign.encode(errors="surrogateescape" if FIRST_OCTET <= sign <= LAST_OCTET else "surrogatepass")
+    return "".join(f"\\x{byte:02x}" for byte in octets)

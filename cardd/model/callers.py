@@ -15,13 +15,20 @@ JsonValue = str | int | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 
 # what moves the cursor, turns the direction, breaks the line or hides: controls, formats, lone surrogates, private use
 UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+UNSEEN = (
+    "\u115f\u1160\u2800\u3164\uffa0"  # what has no ink, and counts as a letter or a sign: Hangul fillers, empty Braille
+)
 
 
 def shown(text: str) -> str:
     """Return text that came from elsewhere as it may be printed, logged or shown: a space for each unsafe character."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(" " if unicodedata.category(character) in UNSAFE else character for character in text)
+    return "".join(" " if _is_unsafe(character) else character for character in text)
+
+
+def _is_unsafe(character: str) -> bool:
+    return character in UNSEEN or unicodedata.category(character) in UNSAFE
 
 
 class Plain(str):

@@ -312,6 +312,13 @@ def test_no_quotes_hold_what_some_shell_reads_in_them() -> None:
     assert [typed(name) for name in ("a\\'b", "=ls", "a/b.c")] == ["'a'\\\\''\\''b'", "'=ls'", "a/b.c"]
 
 
+def test_what_cannot_be_seen_is_told_as_bytes() -> None:
+    names = ("a\u3164", "\u1160", "\u2800", "\udcff", "\ud800")
+    told = ["$'a\\xe3\\x85\\xa4'", "$'\\xe1\\x85\\xa0'", "$'\\xe2\\xa0\\x80'", "$'\\xff'", "$'\\xed\\xa0\\x80'"]
+    assert [typed(name) for name in names] == told
+    assert shown("Cabinet\u3164\uffa0") == "Cabinet  "
+
+
 async def test_a_name_leaves_the_sentence_readable_and_begins_no_remedy() -> None:
     check = Check("", lambda _: ok("long.ok", "{name} is here.")(name="x” → Type “sudo sh" + "x" * 4096))
     [found] = await examine({"long": check}, ["long"], Surroundings())
