@@ -118,8 +118,12 @@ def ocsp_answer(
     by: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None,
     age: timedelta = timedelta(minutes=5),
     life: timedelta | None = HOUR,
+    beside: Sequence[x509.Certificate] = (),
 ) -> bytes:
-    """An answer (DER) that says good; ``by`` is who signs it, the authority itself where it is honest."""
+    """An answer (DER) that says good; ``by`` is who signs it, the authority itself where it is honest.
+
+    ``beside`` are further certificates that come with it.
+    """
     (signer, key), begin = by or (authority.certificate, authority.key), datetime.now(UTC) - age
     subject = x509.load_der_x509_certificate(certificate)
     builder = ocsp.OCSPResponseBuilder().add_response(
@@ -133,7 +137,7 @@ def ocsp_answer(
         revocation_reason=None,
     )
     builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer)
-    builder = builder.certificates([signer])
+    builder = builder.certificates([signer, *beside])
     return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
 
 
