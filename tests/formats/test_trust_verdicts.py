@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cardd.documents.judging import WITHOUT_PATH
 from cardd.documents.requests import ToVerify
 from cardd.documents.verdicts import Judged, Reason, Verdict, Verification
-from cardd.documents.verification import OF_ONE_USER, Anchors, Verifier
+from cardd.documents.verification import OF_ONE_USER, THREADS, Anchors, Verifier
 from cardd.errors import (
     CarddError,
     ConfigInvalid,
@@ -400,6 +400,20 @@ async def test_the_slow_documents_of_one_user_keep_neither_others_nor_signing_wa
             mine = await verifier.verify(ToVerify(BytesIO(b"<order/>")), 1001)
             await asyncio.to_thread(int)  # what signing is prepared in
         assert (mine.verdict, slow.asked) == (Verdict.INVALID, OF_ONE_USER)
+    finally:
+        slow.may.set()
+    assert {type(found) for found in await asyncio.gather(*theirs, return_exceptions=True)} == {PdfDamaged}
+
+
+async def test_the_slow_documents_of_many_users_do_not_keep_signing_waiting(desk: Desk) -> None:
+    verifier, slow = desk.verifier(), SlowPdf()
+    verifier.pdf = slow
+    theirs = [asyncio.ensure_future(verifier.verify(ToVerify(BytesIO(b"%PDF-1.7")), user)) for user in range(40)]
+    try:
+        await eventually(lambda: slow.asked == THREADS)
+        async with asyncio.timeout(5):
+            await asyncio.to_thread(int)  # what signing is prepared in
+        assert slow.asked == THREADS
     finally:
         slow.may.set()
     assert {type(found) for found in await asyncio.gather(*theirs, return_exceptions=True)} == {PdfDamaged}
