@@ -163,8 +163,9 @@ def test_an_air_that_is_signed_after_its_thirty_seconds_is_thrown_away() -> None
     prepared = prepare(call, speaker=speaker, signer=ORGANISATION.signer, clock=clock)
     clock.time += timedelta(seconds=30)
 
-    with pytest.raises(errors.AssertionLate):
+    with pytest.raises(errors.AssertionLate) as refused:
         ORGANISATION.finish(prepared)
+    assert refused.value.params == {"seconds": 30}
 
 
 def test_an_unknown_profile_is_refused() -> None:
