@@ -36,7 +36,25 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "cardd/core/totp.py": ("tests/core/test_totp.py",),
     "cardd/core/trace.py": ("tests/core/test_trace.py",),
+    "cardd/documents/formats.py": ("tests/formats/test_recognised.py",),
     "cardd/documents/judging.py": ("tests/formats/test_judging.py",),
+    "cardd/documents/report.py": ("tests/formats/test_report.py",),
+    "cardd/documents/verdicts.py": ("tests/formats/test_judging.py", "tests/formats/test_report.py"),
+    "cardd/documents/verification.py": tuple(
+        f"tests/formats/test_trust_verdicts.py::{name}"
+        for name in (
+            "test_with_no_authority_at_all_none_of_the_system_s_is_taken",
+            "test_the_simulation_s_authorities_are_trusted_only_where_they_are_given",
+            "test_authorities_that_cannot_be_read_are_a_fault_of_the_configuration",
+            "test_a_timestamp_is_the_time_that_counts",
+            "test_a_timestamp_of_an_unknown_authority_does_not_count",
+            "test_offline_it_is_not_known_and_the_verdict_says_so",
+            "test_the_slow_documents_of_one_user_keep_neither_others_nor_signing_waiting",
+            "test_the_slow_documents_of_many_users_do_not_keep_signing_waiting",
+        )
+    ),
+    "cardd/formats/ber.py": ("tests/formats/test_ber.py",),
+    "cardd/formats/certificate.py": ("tests/formats/test_certificate.py", "tests/formats/test_time_zones.py"),
     "cardd/formats/cms.py": ("tests/formats/test_cms_crafted.py",),
     "cardd/formats/jws.py": (
         "tests/formats/test_verifying_jws.py",
@@ -49,9 +67,38 @@ MODULES: dict[str, tuple[str, ...]] = {
             )
         ),
     ),
+    "cardd/formats/pades.py": ("tests/formats/test_pdf_places.py",),
+    "cardd/formats/pdf/fields.py": ("tests/formats/test_pdf_places.py", "tests/formats/test_pdf_crafted.py"),
+    "cardd/formats/pdf/updates.py": ("tests/formats/test_pdf_crafted.py",),
     "cardd/formats/raw.py": ("tests/formats/test_raw.py",),
+    "cardd/formats/revocation.py": (
+        *("tests/formats/test_revocation_crafted.py", "tests/formats/test_trust_revocation.py"),
+        "tests/formats/test_judging.py",
+    ),
+    **{
+        f"cardd/formats/saml/{name}.py": ("tests/formats/test_saml_crafted.py", *more)
+        for name, more in {
+            "assertion": (
+                "tests/formats/test_vihf_signature.py::test_an_assertion_is_finished_once",
+                "tests/formats/test_vihf_signature.py::test_an_assertion_takes_no_timestamp",
+            ),
+            "checks": ("tests/formats/test_time_zones.py",),
+            "insi": ("tests/formats/test_insi.py::test_what_will_not_do_is_refused",),
+            "request": (),
+            "roles": (),
+            "vihf": (
+                "tests/formats/test_vihf_refusals.py",
+                "tests/formats/test_vihf_profiles.py::test_a_changed_point_is_seen_and_nothing_else_has_it",
+                "tests/formats/test_vihf_profiles.py::test_roles_may_leave_their_table_unnamed",
+            ),
+        }.items()
+    },
+    "cardd/formats/sealed.py": ("tests/formats/test_sealed.py",),
     "cardd/formats/timestamp.py": ("tests/formats/test_timestamps.py",),
     "cardd/formats/trust.py": ("tests/formats/test_trust.py",),
+    "cardd/formats/verified.py": (
+        *("tests/formats/test_judging.py", "tests/formats/test_time_zones.py", "tests/formats/test_xml_crafted.py"),
+    ),
     "cardd/formats/xades_read.py": ("tests/formats/test_xml_crafted.py",),
     "cardd/formats/xmldsig.py": ("tests/formats/test_xml_crafted.py", "tests/formats/test_verifying_xades.py"),
 }
