@@ -134,7 +134,7 @@ class Revocations:
 def _queries(certificate: x509.Certificate, path: ValidationPath) -> list[Query]:
     try:
         return queries(certificate, path.find_issuing_authority(certificate))
-    except (ValueError, TypeError, KeyError):  # an extension that cannot be read names nobody
+    except UNREADABLE:  # an extension that cannot be read names nobody
         return []
 
 

@@ -109,7 +109,7 @@ def authorities_of(file: Path) -> list[bytes]:
         found = [der for kind, _, der in pem.unarmor(read_file(file, LISTS), multiple=True) if kind == "CERTIFICATE"]
         for der in found:
             x509.Certificate.load(der).native  # noqa: B018 - reads it wholly: a broken one is told here
-    except (OSError, ValueError, IndexError) as fault:
+    except (OSError, *UNREADABLE) as fault:
         why = "no_file" if isinstance(fault, OSError) and fault.errno == NO_FILE else "unreadable"
         raise ConfigInvalid(file=str(file), key="", why=why, expected=type(fault).__name__) from fault
     if not found:
@@ -140,9 +140,9 @@ def _authority(der: bytes) -> x509.Certificate | None:
 
 
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    if certificate.issuer != issuer.subject:
-        return False
     try:
+        if certificate.issuer != issuer.subject:
+            return False
         _validator.validate_signature(
             signature=certificate["signature_value"].native,
             signed_data=certificate["tbs_certificate"].dump(),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from asn1crypto import pem
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -100,6 +101,20 @@ def test_what_is_no_certificate_is_left_out(root: SmallAuthority, pen: Pen, now:
     longer = tuple(der + b"and more" for der in (pen.signer.certificate, *pen.signer.chain))
     assert trusting(root).path(longer[0], pen.signer.chain, now) is NoPath.REFUSED
     assert trusting(root).path(pen.signer.certificate, longer[1:], now) is NoPath.AUTHORITY
+
+
+def test_an_authority_whose_names_cannot_be_read_is_left_out(
+    root: SmallAuthority, persons: SmallAuthority, pen: Pen, now: datetime
+) -> None:
+    crowd = (with_real_names(der(persons.certificate)), with_real_names(der(root.certificate)))
+    assert trusting(root).trust(pen.signer.certificate, (*crowd, *pen.signer.chain), now)
+
+
+def with_real_names(certificate: bytes, attribute: int = 0x03) -> bytes:
+    """Return a certificate whose common names are numbers: ASN.1 has a type REAL, which no name may be of."""
+    common = b"\x06\x03\x55\x04\x03\x0c"
+    assert common in certificate
+    return certificate.replace(common, bytes((*common[:4], attribute, 0x09)))
 
 
 @pytest.mark.parametrize("name", ["the authority's", "another"])
@@ -208,6 +223,17 @@ def test_a_file_without_authorities_is_told_with_its_name(
     with pytest.raises(ConfigInvalid) as told:
         authorities_of(file)
     assert told.value.params == {"file": str(file), "key": "", "why": why, "expected": expected}
+
+
+@pytest.mark.parametrize("attribute", [0x03, 0x7F], ids=["a common name", "what nobody knows"])
+def test_a_file_of_authorities_of_which_one_cannot_be_read_is_refused(
+    root: SmallAuthority, tmp_path: Path, attribute: int
+) -> None:
+    broken = with_real_names(der(root.certificate), attribute)
+    (file := tmp_path / "authorities.pem").write_bytes(pem.armor("CERTIFICATE", broken))
+    with pytest.raises(ConfigInvalid) as told:
+        authorities_of(file)
+    assert told.value.params["why"] == "unreadable"
 
 
 def test_a_pipe_is_no_file_of_authorities_and_nobody_is_waited_for(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from asn1crypto import cms, pem, x509
-from web_eid import Refused, holder_of
+from web_eid import UNREADABLE, Refused, holder_of
 
 SIGNATURE_MAX = 65_536  # bytes
 TIME_MAX = 10  # seconds
@@ -45,12 +45,14 @@ def signer_of(document, signature, *, trust):
     if len(signers) != 1:
         raise Refused("several people signed")
     _check_form(signature)
-    certificate = x509.Certificate.load(signers[0][2])
-    usage = certificate.key_usage_value
-    if usage is None or "non_repudiation" not in usage.native:
-        raise SignerRefused("the certificate is not for documents")
     try:
+        certificate = x509.Certificate.load(signers[0][2])
+        usage = certificate.key_usage_value
+        if usage is None or "non_repudiation" not in usage.native:
+            raise SignerRefused("the certificate is not for documents")
         return holder_of(certificate)
+    except UNREADABLE:
+        raise SignerRefused("the certificate cannot be read") from None
     except Refused as reason:
         raise SignerRefused(str(reason)) from None
 
@@ -63,7 +65,7 @@ def _check_form(signature):
         (signed,) = found["signer_infos"]
         # openssl looks for the certificate's name only where there are any
         is_cades, digest = len(signed["signed_attrs"]) > 0, signed["digest_algorithm"]["algorithm"].native
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (KeyError, *UNREADABLE):
         raise Refused("more than a signature") from None
     if has_document:
         raise Refused("a document inside, which may be another one")

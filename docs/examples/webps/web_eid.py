@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 NONCE_LIFETIME = 300  # seconds
+UNREADABLE = (ValueError, TypeError, IndexError, AttributeError)  # what asn1crypto raises for what it cannot read
 NATIONAL_ID = re.compile(r"[034589][0-9A-Za-z]{8,}(/\S+)?")
 FIELDS = ("unverifiedCertificate", "algorithm", "signature", "format")
 FIELDS_OF_1_1 = ("unverifiedSigningCertificates", "unverifiedIntermediateCertificates")
@@ -144,7 +145,7 @@ def _check_document_certificate(entry, login, trust):
             raise Refused("the certificate is not for documents")
         if certificate.subject != login.subject or certificate.issuer != login.issuer:
             raise Refused("the certificate for documents is another person's, or of another authority")
-    except (ValueError, TypeError, IndexError):
+    except UNREADABLE:
         raise Refused("no certificate") from None
     _check_certificate(der, trust)  # whether it was revoked counts when it signs
 
@@ -176,7 +177,7 @@ def _certificate(der):
         purposes = certificate.extended_key_usage_value
         if purposes is None or "client_auth" not in purposes.native:
             raise Refused("the certificate is not for logging in")
-    except (ValueError, TypeError):
+    except UNREADABLE:
         raise Refused("no certificate") from None
     return certificate
 
@@ -196,9 +197,9 @@ def holder_of(certificate):
     """
     try:
         pairs = [(pair["type"].dotted, pair["value"].native) for rdn in certificate.subject.chosen for pair in rdn]
-    except (ValueError, TypeError):
+    except UNREADABLE:
         raise Refused("no certificate") from None
-    names = dict(pairs)
+    names = {kind: value for kind, value in pairs if isinstance(value, str)}
     national_id = names.get("2.5.4.3", "")
     if [kind for kind, _ in pairs].count("2.5.4.3") != 1 or not NATIONAL_ID.fullmatch(national_id):
         raise Refused("the certificate is no professional's")
