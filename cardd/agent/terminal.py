@@ -138,8 +138,7 @@ def _terminal() -> Iterator[int]:
     except OSError as error:
         raise PromptUnavailable(why="pinentry") from error
     try:
-        if _is_others(terminal):
-            raise PromptUnavailable(why="pinentry")
+        _ensure_ours(terminal)
         yield terminal
     except (OSError, termios.error) as error:  # it was hung up
         raise PromptUnavailable(why="pinentry") from error
@@ -148,11 +147,16 @@ def _terminal() -> Iterator[int]:
 
 
 def _is_others(terminal: int) -> bool:
-    """Return whether the terminal is another job's: who was started with “&” and asks there is stopped (SIGTTOU)."""
+    """Return whether the terminal is another job's: who was sent to the background and uses it is stopped (SIGTTOU)."""
     try:
         return os.tcgetpgrp(terminal) != os.getpgrp()
     except OSError:  # it is not the one that this process was started from, and nobody is stopped
         return False
+
+
+def _ensure_ours(terminal: int) -> None:
+    if _is_others(terminal):
+        raise PromptUnavailable(why="pinentry")
 
 
 @contextmanager
@@ -164,8 +168,9 @@ def _silent(terminal: int) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(termios.error):
-            termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        if not _is_others(terminal):  # a shell has modes of its own
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
 
 
 async def _show(terminal: int, words: Words, prompt: str, seconds: float, late: type[CarddError]) -> None:
@@ -175,6 +180,7 @@ async def _show(terminal: int, words: Words, prompt: str, seconds: float, late: 
     try:
         async with asyncio.timeout(seconds):
             while rest:
+                _ensure_ours(terminal)
                 try:
                     rest = rest[os.write(terminal, rest) :]
                 except BlockingIOError:
@@ -199,6 +205,7 @@ async def _read_line(terminal: int, into: Secret, seconds: int, late: type[Cardd
             await readable(terminal)
     except TimeoutError:
         raise late from None
+    _ensure_ours(terminal)
     with into.room() as room:
         size = os.readv(terminal, [room])
         if size and room[size - 1] == NEWLINE:

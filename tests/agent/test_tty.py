@@ -7,11 +7,11 @@ from time import sleep
 
 import pytest
 
-from tests.rig.asking import CANCELLED, asking, pin_answer
+from tests.rig.asking import BEHIND, CANCELLED, SENT_BEHIND, asking, pin_answer
 from tests.rig.terminal import Terminal
 
 PIN = "731942"
-ENTER, END_OF_INPUT, CONTROL_C, STOP = "\r", "\x04", "\x03", "\x13"
+ENTER, END_OF_INPUT, CONTROL_C, STOP, CONTROL_Z = "\r", "\x04", "\x03", "\x13", "\x1a"
 PROMPT = {"fr": "Code porteur :", "en": "PIN:"}
 HINT = {
     "fr": "De 4 à 8 chiffres. Rien n'a été envoyé à la carte.",
@@ -231,6 +231,30 @@ def test_without_a_terminal_nobody_can_be_asked(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["pin", "confirm", "notice"])
 def test_a_question_of_a_program_in_the_background_of_its_terminal_does_not_stop_it(kind: str) -> None:
-    with asking(kind, in_background=True) as terminal:
+    with asking(kind, job=BEHIND) as terminal:
         assert terminal.end() in ("prompt.unavailable", "closed")
         assert terminal.restored
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "answer"),
+    [
+        ("pin", "", "pin.timeout"),
+        ("confirm", "", "consent.timeout"),
+        ("pin", ENTER, "prompt.unavailable"),
+        ("confirm", ENTER, "prompt.unavailable"),
+    ],
+)
+def test_a_question_that_is_sent_to_the_background_does_not_stop_its_program(
+    kind: str, typed: str, answer: str
+) -> None:
+    with asking(kind, timeout=2, job=SENT_BEHIND) as terminal:
+        terminal.wait_for("se ferme au bout de 2 s.")
+        if kind == "pin":
+            terminal.wait_until_silent()
+        terminal.type(CONTROL_Z)
+        terminal.wait_until_left()
+        terminal.type(typed)  # to the shell
+        told, _, of_job = terminal.end().partition("\n")
+        assert told == answer
+        assert "Done" in of_job

@@ -20,6 +20,8 @@ from tests.rig.terminal import Terminal
 
 PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
 CANCELLED = "cancelled"
+BEHIND = '"$@" & wait'  # what a shell does with the program: started in the background, or sent there after Control-Z
+SENT_BEHIND = '"$@"; bg >/dev/null; wait; jobs'
 
 
 def asking(
@@ -29,18 +31,18 @@ def asking(
     pinentry: str = "",
     timeout: int = 60,
     controlling: bool = True,
-    in_background: bool = False,
+    job: str = "",
     wrong_before: bool = False,
     armed_after: float = 0,
     locale: str = "C.UTF-8",
 ) -> Terminal:
-    """Start the program on a terminal of this locale, or ``in_background``; without ``pinentry`` it finds none."""
+    """Start the program on a terminal of this locale, or as a shell's ``job``; without ``pinentry`` it finds none."""
     command = [sys.executable, "-m", "tests.rig.asking", kind, "--language", language, "--timeout", str(timeout)]
     command += ["--pinentry", pinentry] if pinentry else []
     command += ["--wrong-before"] if wrong_before else []
     command += ["--armed-after", str(armed_after)]
-    if in_background:
-        command = ["/bin/sh", "-mc", '"$@" & wait $!', "sh", *command]
+    if job:
+        command = ["/bin/sh", "-mc", job, "sh", *command]
     around = {"PATH": os.environ["PATH"] if pinentry else "/nowhere", "LC_ALL": locale}
     return Terminal(command, around, controlling=controlling)
 

@@ -103,6 +103,13 @@ class Terminal:
             assert monotonic() < deadline, "the terminal still echoes"
             self._read(0.005)
 
+    def wait_until_left(self) -> None:
+        """Return once the terminal is its shell's again."""
+        deadline = monotonic() + LIMIT
+        while os.tcgetpgrp(self._ours) != self.process.pid:
+            assert monotonic() < deadline, "the job keeps its terminal"
+            self._read(0.005)
+
     def type(self, keys: str) -> None:
         """Type."""
         os.write(self._ours, keys.encode())
