@@ -47,7 +47,7 @@ def test_a_length_may_be_written_in_several_forms(header: bytes, size: int) -> N
 @pytest.mark.parametrize(
     "content",
     [b"", b"\x30", b"\x30\x05abcd", b"\x30\x05abcdef", b"\x30\x82\x00", b"\x30\x85\0\0\0\0\5abcde", b"\x3f\x05abcde",
-     b"\x1f\x01a", b"\x04\x80ab\0\0", b"\x30\x80", b"\x30\x80\x04\x01a", b"\x30\x80\0\0a"],
+     b"\x1f\x01a", b"\x04\x80ab\0\0", b"\x04\x80\0\0", b"\x30\x80", b"\x30\x80\x04\x01a", b"\x30\x80\0\0a"],
 )  # fmt: skip
 def test_what_is_not_one_whole_object_is_malformed(content: bytes) -> None:
     assert malformed(content, BerFile.whole)

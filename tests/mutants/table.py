@@ -68,7 +68,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         ),
     ),
     "cardd/formats/pades.py": ("tests/formats/test_pdf_places.py",),
-    "cardd/formats/pdf/fields.py": ("tests/formats/test_pdf_places.py", "tests/formats/test_pdf_crafted.py"),
+    "cardd/formats/pdf/fields.py": ("tests/formats/test_pdf_places.py",),
     "cardd/formats/pdf/updates.py": ("tests/formats/test_pdf_crafted.py",),
     "cardd/formats/raw.py": ("tests/formats/test_raw.py",),
     "cardd/formats/revocation.py": (
@@ -99,7 +99,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "cardd/formats/verified.py": (
         *("tests/formats/test_judging.py", "tests/formats/test_time_zones.py", "tests/formats/test_xml_crafted.py"),
     ),
-    "cardd/formats/xades_read.py": ("tests/formats/test_xml_crafted.py",),
+    "cardd/formats/xades_read.py": ("tests/formats/test_xml_crafted.py", "tests/formats/test_xml_properties.py"),
     "cardd/formats/xmldsig.py": ("tests/formats/test_xml_crafted.py", "tests/formats/test_verifying_xades.py"),
 }
 
