@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -46,9 +45,6 @@ log = logging.getLogger(__name__)
 
 # aiohttp's parser in C copies all that it keeps of what came
 COPIES = http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
-REQUEST = re.compile(rb" HTTP/1\.[01]\r\n")
-CREDENTIAL = re.compile(rb"\r\nauthorization:", re.IGNORECASE)
-HEAD_MAX = 16 * 1024
 UNFINISHED_HEAD_MAX = 32 * 1024  # of what the parser keeps while a head is not whole
 
 _hosts = cache(tcp_hosts)
@@ -126,7 +122,7 @@ class Connection(web.RequestHandler):
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; a head that has begun must be whole soon, and its secrets are overwritten when read."""
+        """Take what came; a head that has begun must be whole soon, and what was read is overwritten: secrets come."""
         waiter, self._waiter = self._waiter, None  # aiohttp's task sleeps on where its help is not needed
         try:
             super().data_received(data)
@@ -136,7 +132,7 @@ class Connection(web.RequestHandler):
         has_answered = is_idle and bool(self._messages) and self._has_answered_at_once()
         if waiter is not None and self._messages and not waiter.done():
             waiter.set_result(None)
-        if COPIES and self._may_tell_credential(data):
+        if COPIES and self._payload_parser is None and data is not self._message_tail:  # where an upgrade is decided
             overwrite(data)
         if has_answered:
             self._of_head = 0
@@ -145,13 +141,6 @@ class Connection(web.RequestHandler):
         if self._deadline is None and not self._uses and not self._messages:
             self._expect_head()
         self._measure_head(len(data))
-
-    def _may_tell_credential(self, data: bytes) -> bool:
-        """Return whether nobody needs these bytes any more, and a credential may stand in them, or a part of one."""
-        if data is self._message_tail:  # what came behind an upgrade waits there until that is decided
-            return False
-        is_in_head = REQUEST.search(data, 0, HEAD_MAX) and CREDENTIAL.search(data, 0, HEAD_MAX)
-        return bool(self._of_head or is_in_head)
 
     def _has_answered_at_once(self) -> bool:
         """Answer the one request that came, here and now, where nothing is waited for; return whether it was.

@@ -146,3 +146,14 @@ def test_a_secret_that_comes_in_another_piece_of_a_head_than_its_request_is_over
         connection.sendall(f"Authorization: Bearer {secret}\r\n\r\n".encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 ")
         eventually_here(lambda: not found_in_memory(daemon.pid, secret))  # it is, once the answer is on its way
+
+
+def test_secrets_behind_long_heads_are_overwritten(daemon: DaemonProcess) -> None:
+    several = [secrets.token_urlsafe(32) for _ in range(8)]
+    for secret in several:
+        lines = [f"Host: 127.0.0.1:{daemon.port}", *(f"X-{number}: {'x' * 4000}" for number in range(5))]
+        head = "\r\n".join(("GET /v1/cards HTTP/1.1", *lines, f"Authorization: Bearer {secret}", "", ""))
+        with closing(socket.create_connection(("127.0.0.1", daemon.port))) as connection:
+            connection.sendall(head.encode())
+            assert connection.recv(4096).startswith(b"HTTP/1.1 401 ")
+    eventually_here(lambda: not any(found_in_memory(daemon.pid, secret) for secret in several))
