@@ -211,7 +211,7 @@ class _Core(Value):
 def _core(config: Config, outside: Outside) -> _Core:
     clock, events, lifecycle = outside.clock, EventBus(), Lifecycle(patience=outside.patience)
     trace = Trace(clock)
-    observer = Observer(trace)
+    observer = Observer(trace, clock)
     audit = CountedRefusals(outside.audit, told=observer.recorded)
     dialogs = DialogLines(outside.prompter, events, clock, config.prompt, audit)
     sessions = Sessions(clock, events, config.session, lifecycle)

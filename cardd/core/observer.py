@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -15,6 +14,7 @@ from cardd.core.lifecycle import Part
 from cardd.core.session import Session
 from cardd.core.trace import Trace
 from cardd.model import AuditEntry, Plain
+from cardd.ports import Clock
 from cardd.request import Request, Step, Where, current
 
 SIGNATURE = "signature."
@@ -44,9 +44,10 @@ class Counts:
 class Observer(Part):
     """Hears of every step, of every request's end, and of every row of the audit log."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, clock: Clock) -> None:
         self.counts = Counts()
         self._trace = trace
+        self._clock = clock
         self._dialogs: dict[str, int] = {}  # by the session that is open
         self._undecided: dict[str, Request] = {}  # answered, and a person has still to agree; by the session
         self._minute = 0
@@ -88,7 +89,7 @@ class Observer(Part):
 
     def _has_room(self, uid: int | None) -> bool:
         """Return whether one more failure of this user has a line: nobody drives the others' lines out of the log."""
-        minute = int(time.monotonic() // MINUTE)
+        minute = int(self._clock.monotonic() // MINUTE)
         if minute != self._minute:
             self._minute = minute
             self._refused.clear()

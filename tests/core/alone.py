@@ -49,11 +49,12 @@ class Heard(Part):
 class Alone:
     """Around the part; ``person`` answers its dialogs, and ``heard`` has what it told the others."""
 
-    def __init__(self, rules: Prompt = UNLIMITED) -> None:
-        self.person, self.clock, self.store = ScriptedPrompter(), ManualClock(), MemoryStore()
+    def __init__(self, rules: Prompt = UNLIMITED, person: ScriptedPrompter | None = None) -> None:
+        self.person, self.clock, self.store = person or ScriptedPrompter(), ManualClock(), MemoryStore()
+        self.audit = MemoryAudit()
         self.events, self.lifecycle, self.heard = EventBus(), Lifecycle(), Heard()
         self.lifecycle.join(self.heard)
-        self.dialogs = DialogLines(self.person, self.events, self.clock, rules, MemoryAudit())
+        self.dialogs = DialogLines(self.person, self.events, self.clock, rules, self.audit)
 
     def session(
         self, identifier: str = "session", caller: Caller | None = None, card: InsertedCard | None = None

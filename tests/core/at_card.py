@@ -31,7 +31,6 @@ from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.opening import Opening
 from tests.core.test_card_access import opener
-from tests.rig.memory import MemoryAudit
 
 T = TypeVar("T")
 
@@ -144,7 +143,7 @@ class AtCard(Opening):
         self.refused: set[CallerKey] = set()
         self.access = CardAccess(self.reader, PinGuard(self.clock), hold=30.0, timeout=5.0, admit=self._admit)
         self.inserted = InsertedCard("card-1", self.reader.name, card.atr, CardKind.CPS3, self.access)
-        self.pins_heard, self.audit = PinsHeard(), MemoryAudit()
+        self.pins_heard = PinsHeard()
         self.lifecycle.join(self.pins_heard)
         self.pins = PinEntry(self.dialogs, self.lifecycle)
         self.life = PinLife(self.dialogs, self.pins, Leases(self.sessions, ("card",)), self.audit, self.lifecycle)
