@@ -129,6 +129,7 @@ def test_rows_that_changed_places_are_found() -> None:
 def test_a_row_that_comes_twice_is_found() -> None:
     rows = chain(3)
     assert fault([*rows, rows[1]]) == (2, "order")
+    assert fault([*rows, rows[2]]) == (3, "order")
 
 
 def test_rows_removed_at_the_end_are_found_by_the_head() -> None:
