@@ -6,13 +6,10 @@ from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from cardd.config import Config, SessionRules, Web
-from cardd.core.recording import Pseudonyms
-from cardd.core.trail import ChangedSettings
+from cardd.config import Config, Web
 from cardd.errors import ConsentTimeout
 from cardd.model import AuditEntry, Choice
-from tests.api.workbench import PAGE, SOFTWARE, Workbench
-from tests.rig.memory import MemoryAudit, MemoryStore
+from tests.api.workbench import SOFTWARE, Workbench
 from tests.rig.waiting import eventually
 
 STRANGER = "https://nouveau.example"
@@ -96,22 +93,3 @@ async def test_locks_by_the_screen_are_rows_and_counted(api: Workbench) -> None:
         api.sessions.lock_where(lambda _: True)
     [row] = await rows(api, "session.lock")
     assert row.session == path.rpartition("/")[2]
-
-
-async def test_settings_that_changed_are_named_in_a_row_and_their_values_are_kept_nowhere() -> None:
-    store, audit = MemoryStore(), MemoryAudit()
-
-    async def begun(config: Config) -> list[str | None]:
-        await ChangedSettings(config, store, Pseudonyms(store)).record(audit)
-        return [row.document for row in audit.entries]
-
-    hold = Config()
-    ask = Config(session=SessionRules(pin="ask"), web=Web(allowed_origins=(PAGE,)))
-    assert await begun(hold) == ["first"]
-    assert await begun(hold) == ["first"]
-    assert await begun(ask) == ["first", "session.pin, web.allowed_origins"]
-    assert PAGE not in str(store.documents)
-    audit.is_full = True
-    assert len(await begun(hold)) == 2
-    audit.is_full = False
-    assert len(await begun(hold)) == 3  # told when the log can be written again

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from cardd.errors import AuditUnavailable
+from cardd.errors import AuditUnavailable, StateUnavailable
 from cardd.model import AuditEntry, AuditRow, Receipt
 from cardd.secret import Secret
 from cardd.values import replace
@@ -149,10 +149,11 @@ class MemorySecrets:
 
 
 class MemoryStore:
-    """Keeps the documents."""
+    """Keeps the documents; refuses them while ``is_full``."""
 
     def __init__(self) -> None:
         self.documents: dict[str, str] = {}
+        self.is_full = False
 
     def place(self, name: str) -> str:
         """Return the name of the document."""
@@ -163,7 +164,9 @@ class MemoryStore:
         return self.documents.get(name)
 
     def save(self, name: str, text: str) -> None:
-        """Keep it."""
+        """Keep it. Raises StateUnavailable."""
+        if self.is_full:
+            raise StateUnavailable(file=name, why="ENOSPC")
         self.documents[name] = text
 
 
