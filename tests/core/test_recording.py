@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from functools import partial
 
 import pytest
 
-from cardd.core.recording import CountedRefusals, RecordedWork, Recordings, entry_of, recorded
-from cardd.errors import AuditSlow, CardAbsent, CardMute, CardTimeout, ConsentRefused
-from cardd.model import AuditEntry, AuditRow
+from cardd.core.recording import STRANGERS, CountedRefusals, Pseudonyms, entry_of, recorded
+from cardd.errors import CardAbsent, CarddError, CardMute, ConsentRefused, PinWrong, StateDamaged
+from cardd.model import AuditEntry, AuditRow, Caller, CallerKind, Outcome, Peer, Receipt
+from cardd.request import Request, working_on
+from cardd.values import replace
 from tests.core.conftest import CALLER, OTHER, PIN, Core
-from tests.rig.memory import MemoryAudit
+from tests.rig.memory import ManualClock, MemoryAudit, MemoryStore
 from tests.rig.waiting import eventually
 
 TRIES = 300
@@ -48,27 +52,6 @@ async def test_a_login_that_succeeds_is_a_row_each_time(core: Core) -> None:
         session, _ = await core.login.open(CALLER, None)
         core.sessions.close(session, "logout")
     assert core.audit.acts() == ["session.open done"] * 3
-
-
-async def test_who_waits_for_a_slow_card_is_told_of_the_disk_only_where_that_card_s_thread_waits_for_it() -> None:
-    audit = MemoryAudit()
-    recordings = Recordings(audit, 0.01)
-    writes: RecordedWork[bytes] = recordings.begin("first reader")
-    audit.disk.clear()
-    writing = asyncio.create_task(asyncio.to_thread(writes.record, b"value", [entry_of(CALLER, "signature.raw")]))
-    await eventually(lambda: bool(recordings.writing))
-
-    async def late() -> bytes:
-        raise CardTimeout(seconds=5)
-
-    same: RecordedWork[bytes] = recordings.begin("first reader")
-    with pytest.raises(AuditSlow):
-        await same.result(late())
-    other: RecordedWork[bytes] = recordings.begin("second reader")
-    with pytest.raises(CardTimeout):
-        await other.result(late())
-    audit.disk.set()
-    assert await writing == b"value"
 
 
 async def test_each_minute_of_refusals_has_its_row() -> None:
@@ -134,3 +117,126 @@ async def test_a_disk_that_hangs_keeps_nobody_from_hearing_why_it_failed_and_get
     audit.disk.set()
     await eventually(lambda: bool(audit.entries))
     assert audit.entries[0].code == "card.mute"
+
+
+# --- how an act ended
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (ConsentRefused(), Outcome.REFUSED),
+        (PinWrong(tries_left=2), Outcome.REFUSED),
+        (CardMute(), Outcome.FAILED),
+    ],
+)
+async def test_each_act_that_came_to_nothing_is_a_row_that_says_whether_a_person_refused(
+    error: CarddError, outcome: Outcome
+) -> None:
+    audit, entries = MemoryAudit(), [entry_of(CALLER, "signature.raw", digest=bytes([one])) for one in (1, 2)]
+    with pytest.raises(type(error)):
+        async with recorded(audit, *entries):
+            raise error
+    assert audit.entries == [replace(entry, outcome=outcome, code=error.code) for entry in entries]
+
+
+# --- what is counted, and under whose name
+
+
+def refused_once(caller: Caller, **more: str) -> AuditEntry:
+    return replace(entry_of(caller, "session.open"), outcome=Outcome.REFUSED, code="pin.wrong", **more)
+
+
+def stranger(uid: int) -> Caller:
+    """Return an OS user of a person who has many of them."""
+    return Caller(CallerKind.LOCAL, f"local:{uid}", f"local:{uid}", "", Peer(uid))
+
+
+async def counted_rows(audit: MemoryAudit, *entries: AuditEntry) -> list[AuditEntry]:
+    """Return what is recorded of these, with the counts that are due at the end."""
+    counted = CountedRefusals(audit)
+    for entry in entries:
+        await counted.append(entry)
+    await counted.stop()
+    return audit.entries
+
+
+def times(entry: AuditEntry, count: int) -> AuditEntry:
+    return replace(entry, document=f"times:{count}", session=None, request=None)
+
+
+@pytest.mark.parametrize("change", [{"action": "session.lock"}, {"code": "pin.blocked"}, {"certificate": "0a"}])
+async def test_what_is_refused_otherwise_is_counted_by_itself(change: dict[str, str]) -> None:
+    one = refused_once(CALLER)
+    other = replace(one, **change)
+    rows = await counted_rows(MemoryAudit(), one, other, one, other, one)
+    assert rows == [one, other, times(one, 2), times(other, 1)]
+
+
+async def test_the_same_program_of_another_user_is_counted_by_itself() -> None:
+    one, other = refused_once(CALLER), replace(refused_once(CALLER), uid=1001)
+    assert await counted_rows(MemoryAudit(), one, other) == [one, other]
+
+
+@pytest.mark.parametrize("action", ["holder.read", "origin.list", "session.lock", "agent.register", "agent.leave"])
+async def test_acts_that_ask_nobody_are_counted_too(action: str) -> None:
+    entry = entry_of(CALLER, action, session="one")
+    assert await counted_rows(MemoryAudit(), entry, entry, entry) == [entry, times(entry, 2)]
+
+
+async def test_what_was_done_to_a_document_is_a_row_each_time() -> None:
+    entries = [entry_of(CALLER, "holder.read", document="a.pdf"), entry_of(CALLER, "holder.read", digest=b"\1")] * 2
+    assert await counted_rows(MemoryAudit(), *entries) == entries
+
+
+async def test_many_users_of_one_person_are_counted_together_and_neither_those_before_nor_programs() -> None:
+    first = [refused_once(stranger(uid)) for uid in range(100_000, 100_000 + STRANGERS)]
+    more = [refused_once(stranger(200_000 + number), certificate=f"{number}") for number in range(3)]
+    together = replace(more[0], caller="local:*", caller_name="local:*", certificate=None)
+    paired = refused_once(CALLER)
+    rows = await counted_rows(MemoryAudit(), *first, *more, first[0], paired)
+    assert rows == [*first, together, paired, times(first[0], 1), times(together, 2)]
+
+
+async def test_a_row_names_its_request_and_whoever_wants_to_hears_of_each_but_of_no_count() -> None:
+    audit, heard = MemoryAudit(), list[AuditEntry]()
+    counted = CountedRefusals(audit, told=heard.append)
+    refused, done = refused_once(CALLER), entry_of(CALLER, "signature.raw", session="one", digest=b"1")
+    own = replace(done, request="of another")
+    receipt = Receipt(b"name", b"asked", ManualClock().now())
+    with working_on(Request(id="this one")):
+        for entry in (refused, refused, own):
+            await counted.append(entry)
+        counted.write([done, own], receipt)
+    named, written = replace(refused, request="this one"), replace(done, request="this one")
+    assert audit.entries == [named, own, written, own]
+    assert heard == [named, named, own, written, own]
+    await counted.stop()
+    assert audit.entries[-1] == times(refused, 1)
+    assert len(heard) == 5
+    kept = replace(receipt, row=3)
+    assert (counted.find(b"name"), await counted.receipt(b"name")) == (kept, kept)
+    assert (counted.find(b"other"), await counted.receipt(b"other")) == (None, None)
+    assert [row.entry for row in await counted.tail(CALLER.peer.uid, 2)] == audit.entries[-2:]
+    assert await counted.tail(CALLER.peer.uid + 1, 2) == []
+
+
+# --- pseudonyms
+
+
+def test_a_number_has_one_pseudonym_here_and_another_elsewhere() -> None:
+    store = MemoryStore()
+    here = Pseudonyms(store)
+    pseudonym = here.of("185059999900181")
+    assert re.fullmatch("[0-9a-f]{16}", pseudonym)
+    assert here.of("185059999900181") == Pseudonyms(store).of("185059999900181") == pseudonym
+    assert here.of("185059999900182") != pseudonym
+    assert Pseudonyms(MemoryStore()).of("185059999900181") != pseudonym
+
+
+def test_a_key_of_another_length_is_no_key() -> None:
+    store = MemoryStore()
+    for size in (31, 33):
+        store.documents["pseudonyms"] = json.dumps({"format": 1, "key": "ab" * size})
+        with pytest.raises(StateDamaged):
+            Pseudonyms(store).of("185059999900181")
