@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from cardd.core.events import QUEUE_MAX, EventBus
 from cardd.model import CallerKey, Event
 
@@ -47,3 +49,68 @@ async def test_who_does_not_read_is_let_go_with_what_came_until_then() -> None:
     assert [await slow.next() for _ in range(QUEUE_MAX + 1)] == [*events[:QUEUE_MAX], None]
     assert not bus.is_heard_by(US)
     assert bus.is_heard_by(OTHERS)
+
+
+async def test_who_listens_for_a_whole_user_hears_that_others_were_told_something_and_not_what() -> None:
+    bus = EventBus()
+    tray = bus.subscribe(CallerKey(US.uid, "tray"), whole_user=True)
+    strangers = bus.subscribe(None, whole_user=True)
+    for event in (Event("prompt.opened", {"topic": "sign"}, to=US), Event("prompt.closed", {}, to=OTHERS)):
+        bus.publish(event)
+    own = Event("prompt.closed", {"topic": "tray"}, to=CallerKey(US.uid, "tray"))
+    bus.publish(own)
+    bus.close()
+    assert await tray.next() == Event("prompt.opened", {}, to=CallerKey(US.uid, "tray"))
+    assert [await tray.next(), await tray.next()] == [own, None]
+    assert await strangers.next() is None
+
+
+async def test_whoever_waits_is_woken_by_an_event_and_by_the_end() -> None:
+    bus = EventBus()
+    ours = bus.subscribe(US)
+    events = numbered(2)
+
+    async def waiting() -> asyncio.Task[Event | None]:
+        waits = asyncio.ensure_future(ours.next())
+        await asyncio.sleep(0)
+        assert not waits.done()
+        return waits
+
+    waits = await waiting()
+    for event in events:
+        bus.publish(event)
+    assert [await asyncio.wait_for(waits, 5), await ours.next()] == events
+    waits = await waiting()
+    bus.close()
+    assert await asyncio.wait_for(waits, 5) is None
+
+
+async def test_what_comes_after_the_end_is_not_read() -> None:
+    bus = EventBus()
+    ours = bus.subscribe(US)
+    [before, after] = numbered(2)
+    bus.publish(before)
+    ours.end()
+    ours.end()
+    ours.offer(after)
+    assert [await ours.next(), await ours.next()] == [before, None]
+
+
+async def test_those_who_are_chosen_end_and_the_others_listen_on() -> None:
+    bus = EventBus()
+    ours, others = bus.subscribe(US), bus.subscribe(OTHERS)
+    bus.end_where(lambda one: one.caller == US)
+    assert await ours.next() is None
+    assert (bus.listeners, bus.is_heard_by(US), bus.is_heard_by(OTHERS)) == (1, False, True)
+    [event] = numbered(1)
+    bus.publish(event)
+    assert await others.next() == event
+
+
+async def test_the_streams_of_a_users_pages_are_told_each_as_often_as_it_listens() -> None:
+    bus = EventBus()
+    page = CallerKey(US.uid, "https://site.example key")
+    for caller in (page, US, page, None, CallerKey(OTHERS.uid, page.id)):
+        bus.subscribe(caller)
+    assert bus.streams_of_pages(US.uid) == [page, page]
+    assert bus.listeners == 5

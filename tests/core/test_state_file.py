@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from cardd.assembly import assemble
 from cardd.config import Config, Support
 from cardd.core.events import EventBus
 from cardd.core.recording import Pseudonyms
+from cardd.core.state_file import StateFile
 from cardd.errors import StateDamaged
 from cardd.identity.ecps.state import ResumableSessions
 from cardd.identity.expiry import ExpiryWatch
@@ -59,3 +62,52 @@ async def test_codes_of_support_are_not_given_out_anew_because_their_file_is_dam
     store.documents["support"] = '{"step": "last"}'
     with pytest.raises(StateDamaged):
         await assembled(store).support.standing(CALLER)
+
+
+# --- how it is written, and which word tells what is wrong
+
+Rooms = dict[str, dict[str, int]]
+
+
+def told_of(text: str, shape: type[Any] = Rooms) -> Mapping[str, object]:
+    """Return what a person is told of a file with this text."""
+    store = MemoryStore()
+    store.documents["rooms"] = text
+    with pytest.raises(StateDamaged) as told:
+        StateFile(store, "rooms", shape).load()
+    return told.value.params
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", {"why": "json"}),
+        ("[]", {"why": "shape"}),
+        ("[" * 100_000, {"why": "shape"}),
+        ('{"format": 1}', {"why": "shape"}),
+        ('{"format": 1, "entries": []}', {"why": "shape"}),
+        ('{"format": null, "entries": {}}', {"why": "shape"}),
+        ('{"format": 1, "entries": {"ground": 1}}', {"why": "entry", "place": "$[...]"}),
+    ],
+    ids=lambda one: str(one)[:20],
+)
+def test_what_is_wrong_with_a_file_is_a_word_or_a_place(text: str, told: dict[str, str]) -> None:
+    assert told_of(text) == {"file": "rooms", **told}
+
+
+def test_no_key_of_a_persons_is_taken_for_the_format() -> None:
+    store = MemoryStore()
+    file = StateFile(store, "rooms", Rooms)
+    assert file.load() is None
+    file.save({"format": {"é": 7}})
+    assert file.load() == {"format": {"é": 7}}
+    assert json.loads(store.documents["rooms"]) == {"format": 1, "entries": {"format": {"é": 7}}}
+    assert store.documents["rooms"].startswith('{\n "format": 1,\n "entries": {\n')  # for people's eyes
+
+
+def test_entries_of_a_cardd_that_wrote_no_format_are_the_whole_document() -> None:
+    store = MemoryStore()
+    store.documents["rooms"] = '{"ground": {"chairs": 4}}'
+    assert StateFile(store, "rooms", Rooms).load() == {"ground": {"chairs": 4}}
+    store.documents["rooms"] = '{"format": 0, "ground": {"chairs": 4}}'
+    assert StateFile(store, "rooms", Rooms).load() == {"ground": {"chairs": 4}}

@@ -237,6 +237,19 @@ def test_the_card_that_was_used_longest_ago_makes_room() -> None:
     assert [serial for serial in ("0", "1", "2", "new") if memory.recall(serial) is not None] == ["0", "2", "new"]
 
 
+def test_a_card_that_is_forgotten_is_unknown_and_the_others_are_not() -> None:
+    cards = KnownCards()
+    memory = cards.of("cps3", b"\x3b")
+    for serial in ("one", "two", "three"):
+        memory.keep(serial, serial)
+    memory.keep("one", "one, read anew")
+    memory.forget("two")
+    memory.forget("of nobody")
+    assert [memory.recall(serial) for serial in ("one", "two", "three")] == ["one, read anew", None, "three"]
+    cards.clear()
+    assert [memory.recall(serial) for serial in ("one", "two", "three")] == [None] * 3
+
+
 def test_what_is_kept_has_neither_situations_nor_pin(desk: Desk) -> None:
     desk.use()
     again = desk.insert(SmallCard())
