@@ -16,16 +16,18 @@ const LEVEL = /^eidas[1-3]$/;
 const ANSWER_MAX = 1_000_000; // bytes
 const TIME_MAX = 10_000; // milliseconds
 const LEEWAY = 30; // seconds between PSC's clock and this one
+const TOLD_MAX = 3600; // seconds that PSC may give a person, or have this server wait
 const [PUSHES, WINDOW] = [3, 300_000]; // so often is one person woken, within these milliseconds
 const PEOPLE_MAX = 10_000; // who were woken lately
-const PROFESSIONS = {
-  10: "Médecin",
-  21: "Pharmacien",
-  40: "Chirurgien-dentiste",
-  50: "Sage-femme",
-  60: "Infirmier",
-  70: "Masseur-kinésithérapeute",
-}; // ANS's table G15 has the others
+const PROFESSIONS = new Map([
+  ["10", "Médecin"],
+  ["21", "Pharmacien"],
+  ["40", "Chirurgien-dentiste"],
+  ["50", "Sage-femme"],
+  ["60", "Infirmier"],
+  ["70", "Masseur-kinésithérapeute"],
+]); // ANS's table G15 has the others
+const ENDS = new Map([["access_denied", "refused"], ["expired_token", "expired"]]);
 
 /** What cardLogin serves, for one registered service at one provider; authorities (PEM) are trusted instead of Node's. */
 export function pscLogin({issuer, clientId, secret, authorities}) {
@@ -60,17 +62,29 @@ export function pscLogin({issuer, clientId, secret, authorities}) {
     return may;
   }
 
-  // who agreed, by PSC's signed token and what it says of that subject
-  async function holderOf(told, {id, who}) {
+  // who agreed; what PSC answers in another form than it should is refused too
+  async function holderOf(told, pending) {
+    try {
+      return await agreed(told, pending);
+    } catch (fault) {
+      throw fault instanceof Refused ? fault : new Refused(`PSC's answer: ${fault.message}`);
+    }
+  }
+
+  // by PSC's signed token and what it says of that subject
+  async function agreed(told, {id, who}) {
     const {told: keys} = await asked("jwks_uri");
     const claims = claimsOf(told.id_token, keys.keys ?? []);
     const now = Date.now() / 1000;
-    const {iss, aud, azp = clientId, sub, exp, iat, acr = "eidas1", [REQUEST_CLAIM]: named = id} = claims;
-    if (iss !== issuer || ![aud].flat().includes(clientId) || azp !== clientId || named !== id || !sub) {
-      throw new Refused("PSC's token is for another request or service");
+    const {iss, aud, azp = clientId, sub, exp, iat, nbf = iat, acr = "eidas1", [REQUEST_CLAIM]: named = id} = claims;
+    const isOurs = iss === issuer && [aud].flat().includes(clientId) && azp === clientId && named === id;
+    if (!isOurs || typeof sub !== "string" || !sub) throw new Refused("PSC's token is for another request or service");
+    const areTimes = [exp, iat, nbf].every(Number.isFinite);
+    if (!areTimes || exp <= now - LEEWAY || Math.max(iat, nbf) > now + LEEWAY) {
+      throw new Refused("PSC's token is not of now");
     }
-    if (!(exp > now - LEEWAY) || !(iat < now + LEEWAY)) throw new Refused("PSC's token is not of now");
-    if (!LEVEL.test(acr)) throw new Refused("PSC's token says too low a level"); // PSC has left it out
+    const hasLevel = typeof acr === "string" && LEVEL.test(acr); // PSC has left it out
+    if (!hasLevel) throw new Refused("PSC's token says too low a level");
     const {told: person} = await asked("userinfo_endpoint", {bearer: told.access_token});
     await asked("end_session_endpoint", {form: {id_token_hint: told.id_token}});
     if (person.sub !== sub || person.SubjectNameID !== who) throw new Refused("somebody else agreed than was asked");
@@ -86,9 +100,11 @@ export function pscLogin({issuer, clientId, secret, authorities}) {
     const form = {scope: "openid scope_all", acr_values: "eidas1", login_hint: who, binding_message: digits};
     const {status, told} = await asked("backchannel_authentication_endpoint", {form});
     if (status !== 200) return {told: {state: told.error === "unknown_user_id" ? "unknown" : "absent"}};
-    const [now, {interval = 5}] = [performance.now(), told];
-    kept.ecps = {id: told.auth_req_id, who, ends: now + told.expires_in * 1000, next: now + interval * 1000, interval};
-    return {told: {state: "waiting", digits, seconds_left: told.expires_in}};
+    const [now, id, left, interval] = [performance.now(), told.auth_req_id, told.expires_in, told.interval ?? 5];
+    if (typeof id !== "string") throw new Refused("PSC's answer names no request");
+    if (![left, interval].every(isTime)) throw new Refused("PSC's answer has no time");
+    kept.ecps = {id, who, ends: now + left * 1000, next: now + interval * 1000, interval};
+    return {told: {state: "waiting", digits, seconds_left: left}};
   }
 
   async function state(kept) {
@@ -114,7 +130,7 @@ export function pscLogin({issuer, clientId, secret, authorities}) {
     if (!isWanted) return {told: {state: "none"}};
     if (holder) return {told: {state: "in"}, holder};
     const ends = now >= pending.ends ? "expired" : "absent";
-    return {told: {state: {access_denied: "refused", expired_token: "expired"}[error] ?? ends}};
+    return {told: {state: ENDS.get(error) ?? ends}};
   }
 
   function cancel(kept) {
@@ -134,7 +150,8 @@ function claimsOf(token, keys) {
     throw new Refused("PSC's token is none");
   }
   const jwk = keys.find(({kid, kty}) => kid === head.kid && kty === "RSA");
-  if (parts.length !== 3 || head.alg !== "RS256" || !jwk) throw new Refused("PSC's token has another form");
+  const isPlain = parts.length === 3 && head.alg === "RS256" && head.crit === undefined;
+  if (!isPlain || !jwk) throw new Refused("PSC's token has another form");
   const [key, signed] = [createPublicKey({key: jwk, format: "jwk"}), Buffer.from(`${parts[0]}.${parts[1]}`)];
   if (!verify("sha256", signed, key, Buffer.from(parts[2], "base64url"))) throw new Refused("PSC's token is forged");
   return claims;
@@ -166,10 +183,12 @@ function got(address, {form, authorization, ca}) {
   });
 }
 
+const isTime = (told) => typeof told === "number" && told >= 0 && told <= TOLD_MAX;
+
 // a name for a page and a document: nothing in it that turns the text around or hides
 const nameOf = (value) => String(value ?? "").replace(/\p{C}/gu, "").slice(0, 80);
 
 function professionsOf({SubjectRefPro}) {
-  const codes = new Set((SubjectRefPro?.exercices ?? []).map(({codeProfession}) => codeProfession));
-  return [...codes].map((code) => PROFESSIONS[code] ?? `profession ${code}`).join(", ");
+  const codes = new Set((SubjectRefPro?.exercices ?? []).map(({codeProfession}) => nameOf(codeProfession)));
+  return [...codes].map((code) => PROFESSIONS.get(code) ?? `profession ${code}`).join(", ");
 }

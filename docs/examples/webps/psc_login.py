@@ -197,12 +197,15 @@ def _seconds(told):
 
 
 def _name(person, field):
+    return _shown(person.get(field, ""))
+
+
+def _shown(value):
     """A name for a page and a document: nothing in it that turns the text around or hides."""
-    value = str(person.get(field, ""))
-    return "".join(each for each in value if not unicodedata.category(each).startswith("C"))[:80]
+    return "".join(each for each in str(value) if not unicodedata.category(each).startswith("C"))[:80]
 
 
 def _professions(person):
     practices = person.get("SubjectRefPro", {}).get("exercices", [])
-    codes = dict.fromkeys(practice.get("codeProfession") for practice in practices)
+    codes = dict.fromkeys(_shown(practice.get("codeProfession")) for practice in practices)
     return ", ".join(PROFESSIONS.get(code, f"profession {code}") for code in codes)

@@ -139,5 +139,6 @@ function openssl(command, certificate) {
 export function holderOf(certificate) {
   const {CN = "", SN = "", GN = "", title = ""} = certificate.toLegacyObject().subject;
   if (typeof CN !== "string" || !NATIONAL_ID.test(CN)) throw new Refused("the certificate is no professional's");
-  return {nationalId: CN, familyName: SN, givenName: GN, title};
+  const [familyName, givenName, titled] = [SN, GN, title].map((value) => [value].flat().at(-1)); // a list of several
+  return {nationalId: CN, familyName, givenName, title: titled};
 }
