@@ -232,7 +232,10 @@ class CardLogins:
             stored=stored,
             refused=method.stored.refused if method.stored else None,
         )
-        return certificates, pin, "stored" if stored is not None and pin is stored else "pin"
+        if stored is None or pin is not stored:
+            return certificates, pin, "pin"
+        with stored:  # its owner wipes it when another one that was kept is refused, and this one serves on
+            return certificates, stored.copy() or None, "stored"
 
     def _require_validity(self, certificate: bytes) -> None:
         """Raises LoginCertificateExpired or LoginCertificateNotYetValid, where such a certificate is not just noted."""

@@ -123,6 +123,17 @@ async def test_the_organisations_session_signs_with_consent_as_a_card_does(csa: 
     assert csa.person.topics()[-1] == "sign"
 
 
+async def test_a_session_signs_on_when_another_password_is_kept_that_is_wrong(csa: Workbench) -> None:
+    csa.secrets.values["csa"] = PASSWORD.encode()
+    first = await csa.call("POST", "/v1/sessions", LOGIN, bearer=await csa.pair())
+    csa.secrets.values["csa"], csa.person.pins = b"perdu", [PASSWORD]
+    assert (await csa.call("POST", "/v1/sessions", LOGIN, bearer=await csa.pair())).status == 201
+    asked, body = len(csa.person.pin_questions), {"document_name": "cr.pdf", "document": "U0lNVUxBVElPTg=="}
+    path = f"/v1/sessions/{first.text('id')}/signatures"
+    assert (await csa.call("POST", path, body, bearer=first.text("token"))).status == 200
+    assert len(csa.person.pin_questions) == asked
+
+
 async def test_a_card_login_does_not_stumble_over_the_organisations_files(csa: Workbench) -> None:
     secret = await csa.pair()
     got = await csa.call("POST", "/v1/sessions", {"method": "cpx"}, bearer=secret)
