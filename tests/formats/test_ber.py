@@ -63,10 +63,8 @@ def test_the_parts_of_an_object_lie_one_behind_the_other() -> None:
 
 def test_a_part_that_passes_the_end_of_what_it_is_in_is_malformed() -> None:
     for content in (
-        b"\x30\x03\x02\x02ab",
-        b"\x30\x04\x31\x02\x02\x01a",
-        b"\x30\x05\x31\x80\x02\x01a\0\0",
-        b"\x02\x01a",
+        *(b"\x30\3\2\2a", b"\x30\4\x31\2\2\1", b"\x30\5\x31\x80\2\1a"),
+        *(b"\x30\7\x31\2\2\3\5\1a", b"\2\1a"),
     ):
         assert malformed(content, walked)
 
@@ -127,6 +125,21 @@ def nested(depth: int, tag: int, *, lengths: bool) -> bytes:
 
 def octets(of: BerFile) -> list[bytes]:
     return [*of.octets(of.whole())]
+
+
+def test_an_object_of_a_length_holds_others_of_none_as_deep() -> None:
+    for depth, is_read in ((MAX_DEPTH, True), (MAX_DEPTH + 1, False)):
+        inside = nested(depth, 0x30, lengths=False)
+        content = b"\x30" + bytes([len(inside)]) + inside
+        if is_read:
+            read = file(content)
+            assert len(read.few(read.whole(), 1)) == 1
+        else:
+            assert malformed(content, lambda of: of.few(of.whole(), 1))
+
+
+def test_a_primitive_object_has_no_parts_even_if_it_is_empty() -> None:
+    assert malformed(b"\x02\0", lambda of: [*of.children(of.whole())])
 
 
 @pytest.mark.parametrize("lengths", [True, False])

@@ -150,6 +150,28 @@ def drawing(content: bytes) -> Callable[[IncrementalPdfFileWriter], generic.Dict
     return made
 
 
+def _in_front(writer: IncrementalPdfFileWriter) -> None:
+    picture(writer)
+    fields = writer.root["/AcroForm"]["/Fields"]
+    fields.insert(0, fields.pop())
+
+
+def _deep(writer: IncrementalPdfFileWriter, *, named: bool) -> None:
+    """The picture in a field, or a widget, of a field that says what both are."""
+    picture(writer)
+    fields = writer.root["/AcroForm"]["/Fields"]
+    reference = fields.pop()
+    inner = reference.get_object()
+    del inner["/FT"]
+    if not named:
+        del inner["/T"]
+    outer = generic.DictionaryObject({name("/FT"): name("/Sig"), name("/T"): generic.TextStringObject("outer")})
+    outer[name("/Kids")] = generic.ArrayObject([reference])
+    added = writer.add_object(outer)
+    inner[name("/Parent")] = added
+    fields.append(added)
+
+
 ACTION = generic.DictionaryObject({name("/S"): name("/Named"), name("/N"): name("/NextPage")})
 AFTER: dict[str, tuple[bytes, Change, Later]] = {
     "its information": (pdf(), titled, Later.NOTHING),
@@ -174,6 +196,13 @@ AFTER: dict[str, tuple[bytes, Change, Later]] = {
     "another font of a form": (form(), fields_drawn_otherwise, Later.FILLED),
     "another font of a form that has no other fields": (pdf(), fields_drawn_otherwise, Later.SIGNATURES),
     "another font of a form whose fields are deep": (form(DEEP, INSIDE), fields_drawn_otherwise, Later.FILLED),
+    "another font of a form whose fields are deep, and of a kind only there": (
+        form(DEEP.replace(b"/FT /Tx ", b""), INSIDE.replace(b"<<", b"<< /FT /Tx")), fields_drawn_otherwise,
+        Later.FILLED,
+    ),
+    "a drawing in front of other fields": (form(), _in_front, Later.FORBIDDEN),
+    "a drawing that is deep": (pdf(), lambda writer: _deep(writer, named=True), Later.FORBIDDEN),
+    "a drawing of a field's widget": (pdf(), lambda writer: _deep(writer, named=False), Later.FORBIDDEN),
 }  # fmt: skip
 
 
@@ -241,13 +270,36 @@ def test_a_form_with_a_locked_field_keeps_its_looks(mine: Pen) -> None:
 
 
 def test_a_lock_of_the_field_counts_as_one_of_the_signature(mine: Pen) -> None:
-    lock = b"/Lock << /Type /SigFieldLock /Action /All >>"
+    for action, told in ((b"/All", Later.FORBIDDEN), (b"/Include /Fields [(other)]", Later.FILLED)):
+        lock = b"/Lock << /Type /SigFieldLock /Action " + action + b" >>"
+        for done in (signed_in_place(mine, lock), signed_in_place(mine, lock).replace(b"/FieldMDP", b"/FieldXDP")):
+            assert later(updated(done, field_filled)) == [told]
+
+
+def signed_in_place(pen: Pen, lock: bytes) -> bytes:
+    """A form that pyHanko signed in a field that has this lock."""
     place = b"<< /FT /Sig /T (Signature1) /Type /Annot /Subtype /Widget /Rect [0 0 0 0] /P 3 0 R " + lock + b" >>"
     content = form(TEXT, place, kids=b"4 0 R 5 0 R")
     about = PdfSignatureMetadata(field_name="Signature1", subfilter=SigSeedSubFilter.PADES)
-    done = sign_pdf(IncrementalPdfFileWriter(BytesIO(content)), about, signer_of(mine)).getvalue()
-    for whole in (done, done.replace(b"/FieldMDP", b"/FieldXDP")):
-        assert later(updated(bytes(whole), field_filled))[0] is Later.FORBIDDEN
+    return bytes(sign_pdf(IncrementalPdfFileWriter(BytesIO(content)), about, signer_of(pen)).getvalue())
+
+
+def test_a_drawing_beside_another_s_signature_is_forbidden(mine: Pen) -> None:
+    assert later(updated(signed(mine, signed(mine, pdf())), _in_front))[0] is Later.FORBIDDEN
+
+
+def test_a_drawing_that_was_there_before_the_signature_is_covered_by_it(mine: Pen) -> None:
+    drawn = updated(form(), picture)
+    assert later(updated(signed(mine, drawn), titled)) == [Later.NOTHING]
+    assert later(updated(signed(mine, drawn), field_filled)) == [Later.FILLED]
+    stamp = generic.DictionaryObject({name("/Type"): name("/DocTimeStamp"), name("/Filter"): name("/Adobe.PPKLite")})
+
+    def stamped(writer: IncrementalPdfFileWriter) -> None:
+        field = next(one for one in writer.root["/AcroForm"]["/Fields"] if one.get_object()["/T"] == "laid over")
+        field.get_object()[name("/V")] = writer.add_object(stamp)
+        writer.mark_update(field.reference)
+
+    assert later(updated(signed(mine, drawn), stamped))[0] is Later.FORBIDDEN
 
 
 def test_a_form_that_has_a_field_twice_is_forbidden(mine: Pen) -> None:

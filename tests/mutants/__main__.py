@@ -81,7 +81,9 @@ def names(module: str) -> list[str]:
     """Return patterns of the mutants of a module that are tried."""
     dotted = module.removesuffix(".py").replace("/", ".")
     deciding = [
-        f"{dotted}.*ǁ{how}{function}__mutmut_*" for function in DECIDING.get(module, ()) for how in ("", "plain_")
+        f"{dotted}.{where}{function}__mutmut_*"
+        for function in DECIDING.get(module, ())
+        for where in ("x_", "*ǁ", "*ǁplain_")
     ]
     return deciding or [f"{dotted}.*"]
 

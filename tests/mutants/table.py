@@ -128,10 +128,17 @@ MODULES: dict[str, tuple[str, ...]] = {
     "cardd/formats/xmldsig.py": ("tests/formats/test_xml_crafted.py", "tests/formats/test_verifying_xades.py"),
 }
 
-# the functions of a large module that decide, where the others are not tried: each mutant takes a card
+# the functions of a large module that decide, where the others are not tried: each mutant takes a card or a document
 DECIDING: dict[str, tuple[str, ...]] = {
     "cardd/core/card_access.py": (
         *("use", "pin_state", "ensure_presentable", "change_pin", "unblock_pin"),
         *("logout", "lost", "close", "_use", "_one_turn", "_give_back"),
+    ),
+    "cardd/formats/pades.py": (
+        *("verify_pades", "_verified", "_ranges", "_leaves_out_itself", "_message", "seek", "readinto"),
+    ),
+    "cardd/formats/pdf/fields.py": (
+        *("open_pdf", "require_signable", "_locks", "_of", "listed", "_found", "_time"),
+        *("_require_new", "_names", "_visible_part", "_require_inside"),
     ),
 }
