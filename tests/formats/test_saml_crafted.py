@@ -383,7 +383,7 @@ def test_each_role_is_a_code_of_its_table_in_words() -> None:
 
 
 def test_a_role_that_will_not_do_is_told() -> None:
-    for fields, role, told_role in (
+    cases: list[tuple[dict[str, str | bool | None], str, str]] = [
         ({"profession": "10"}, SECRETARY, SECRETARY),
         ({"profession": "10"}, "x" * 65, "x" * 64),
         ({"profession": "10"}, "", ""),
@@ -391,7 +391,8 @@ def test_a_role_that_will_not_do_is_told() -> None:
         ({"profession": None}, "G16_10", "G16_10"),
         ({"profession": None, "card_type": "1"}, "10", "10"),
         ({"profession": None, "card_type": "1"}, "G16_" + SECRETARY, "G16_" + SECRETARY),
-    ):
+    ]
+    for fields, role, told_role in cases:
         with refused_for(errors.AssertionRoleUnknown, role=told_role):
             roles(VihfCall(Mode.DIRECT, role=role), **fields)  # type: ignore[arg-type]  # by name
     for none in (None, ""):
