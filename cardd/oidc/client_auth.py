@@ -191,6 +191,8 @@ class ClientKey(Value):
     @classmethod
     def from_pkcs12(cls, raw: bytes, password: bytes | None) -> ClientKey:
         """Return what a file holds. Raises PscClientRefused for a wrong password, or without key and certificate."""
+        if password and 0 in password:
+            raise PscClientRefused  # the library panics
         try:
             key, own, others = pkcs12.load_key_and_certificates(raw, password)
             if own is None:

@@ -132,10 +132,11 @@ def test_what_is_no_key_file_is_told(tmp_path: Path, content: bytes | None, erro
         card.verify(Secret.of(b"x"))
 
 
-def test_a_wrong_password_opens_nothing(rsa: Organisation) -> None:
+@pytest.mark.parametrize("password", [b"faux", "accentué".encode("latin-1"), PASSWORD.encode() + b"\0"])
+def test_a_wrong_password_opens_nothing(rsa: Organisation, password: bytes) -> None:
     card = connection_to(rsa).open()
     with pytest.raises(PinRefused):
-        card.verify(Secret.of(b"faux"))
+        card.verify(Secret.of(password))
     assert card.certificates() == ()
 
 

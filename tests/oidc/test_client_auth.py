@@ -172,3 +172,10 @@ async def demanding_server(authority: Authority, directory: Path, version: str) 
 
 def from_pkcs12(issued: Issued) -> ClientKey:
     return ClientKey.from_pkcs12(issued.pkcs12(b"simulation"), b"simulation")
+
+
+@pytest.mark.parametrize("password", [b"faux", "accentué".encode("latin-1"), b"simulation\0", b""])
+def test_a_wrong_password_of_the_services_file_opens_nothing(password: bytes) -> None:
+    raw = Authority().issue(ORGANISATION).pkcs12(b"simulation")
+    with pytest.raises(PscClientRefused):
+        ClientKey.from_pkcs12(raw, password)

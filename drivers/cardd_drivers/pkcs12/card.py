@@ -104,8 +104,10 @@ def _content(path: Path) -> bytes:
 def _opened(content: bytes, password: Secret) -> tuple[PrivateKey, bytes]:
     try:
         with password.lent() as value:
+            if 0 in value:
+                raise PinRefused  # the library panics
             private, certificate, _ = pkcs12.load_key_and_certificates(content, value)
-    except ValueError:
+    except (TypeError, ValueError):  # TypeError: a password that is no UTF-8
         raise PinRefused from None  # the library tells a wrong password from a broken file no better than this
     except UnsupportedAlgorithm as error:
         raise CardGarbled(what="PKCS#12") from error
