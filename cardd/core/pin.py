@@ -30,7 +30,7 @@ from cardd.errors import (
     PukBlocked,
     PukWrong,
 )
-from cardd.model import Caller, CallerKey, Choice, PinInfo, PinQuestion, PinRole, PinState, Question
+from cardd.model import Caller, CallerKey, CardKind, Choice, PinInfo, PinQuestion, PinRole, PinState, Question
 from cardd.ports import AuditLog
 from cardd.secret import Secret, new_id
 from cardd.values import replace
@@ -258,6 +258,8 @@ class PinLife:
         question = telling(question_of(caller, "pin_change"), others)
         session = new_id()
         async with self._recorded("pin.change", caller):
+            if card.kind is CardKind.PKCS12:
+                raise PinUnchangeable  # before anybody types a key file's password for nothing
             _, old = await self._pins.login(card, session, caller.key, question, lambda _: None)
             try:
                 with Secret() as new:

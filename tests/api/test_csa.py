@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from cardd.config import Config, Csa, Web
 from cardd.identity.csa import service_key
-from cardd.model import Event, KeyPurpose, Right
+from cardd.model import CardKind, Event, KeyPurpose, Right
 from cardd_drivers.pkcs12.source import FilesSource
 from tests.api.test_events import hears_nothing, stream
 from tests.api.workbench import PAGE, Workbench
@@ -210,3 +210,11 @@ async def test_a_page_that_may_only_look_is_told_of_no_certificate(
             await next_event()
             api.events.publish(Event("certificate.expiring", {"serial": "1"}))
             assert await hears_nothing(next_event) == (number == 0)
+
+
+async def test_nobody_types_the_password_of_a_key_file_to_be_told_that_it_stays(csa: Workbench) -> None:
+    [file] = [card for card in csa.readers.cards() if card.kind is CardKind.PKCS12]
+    for change in ("pin-changes", "pin-unblocks"):
+        got = await csa.call("POST", f"/v1/cards/{file.id}/{change}", {}, bearer=await csa.pair())
+        assert got.code == "pin.unchangeable"
+    assert csa.person.pin_questions == []

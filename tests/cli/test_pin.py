@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from cardd_simulators.cards.card import SimulatedCard
 from tests.cli.station import Station, User
+from tests.rig.daemon import DaemonProcess
+from tests.rig.organisation import make
+from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.simulator import PIN, inserted, simulated_card
 
 NEW, PUK = "pin:2580", "pin:12345678"
@@ -57,3 +61,23 @@ def test_a_blocked_pin_is_unblocked_in_the_dialogs(user: User, station: Station,
     [shown] = [one for one in user.run("pin", "status", "--json").rows("cards") if one["id"] == which]
     assert isinstance(shown["pin"], dict)
     assert shown["pin"]["tries_left"] == 3
+
+
+def test_an_organisations_key_file_is_no_second_card(tmp_path: Path) -> None:
+    keys = make(tmp_path)
+    pinentry = ScriptedPinentry(tmp_path)
+    nowhere = {"PCSCLITE_CSOCK_NAME": str(tmp_path / "none"), "XDG_CACHE_HOME": str(tmp_path)}
+    daemon = DaemonProcess(
+        tmp_path,
+        pinentry=pinentry.path,
+        arguments=("--simulate", "cps3"),
+        environment=nowhere,
+        extra=f'\n[csa]\nauthentication = "{keys.authentication}"\n',
+        is_read=False,
+    )
+    daemon.start()
+    try:
+        pinentry.answer("yes", OLD, NEW, NEW)
+        User(tmp_path, daemon).ok("pin", "change")
+    finally:
+        daemon.stop()

@@ -13,6 +13,7 @@ from cardd.cli.wording import problem_in_words, word_for
 from cardd.client import Card, CarddClient
 from cardd.errors import CardAbsent, CardAmbiguous
 from cardd.i18n import N_, Domain
+from cardd.model import CardKind
 
 _ = Domain("cli")
 
@@ -80,8 +81,8 @@ async def _renew(context: Context, cardd: CarddClient) -> None:
 
 
 async def _only_card(cardd: CarddClient) -> str:
-    """Return the only card's identifier. Raises CardAbsent, CardAmbiguous."""
-    cards = await cardd.cards()
+    """Return the only card's identifier; an organisation's key file is none. Raises CardAbsent, CardAmbiguous."""
+    cards = [card for card in await cardd.cards() if card.kind != CardKind.PKCS12]
     if len(cards) > 1:
         raise CardAmbiguous(tuple(card.id for card in cards))
     if not cards:
