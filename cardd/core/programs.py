@@ -189,7 +189,8 @@ class Programs(Part):
         refused = (program.key, wanted.right)
         if self._clock.monotonic() < self._refused.get(refused, 0.0):
             raise ProgramRefused(program=program.name)
-        question, revocations = self._question(program, wanted, is_lasting=is_lasting), self._revocations[program.key]
+        until, revocations = self._end(program.key), self._revocations[program.key]
+        question = self._question(program, wanted, until, is_lasting=is_lasting)
         try:
             choice = await self._dialogs.confirm(question)
         except ConsentTimeout as error:
@@ -200,10 +201,15 @@ class Programs(Part):
             refusal = ProgramRefused(program=program.name)
             self._refuse(program, wanted.right, refusal)
             raise refusal
-        self._keep(program, wanted.right, choice)
+        self._keep(program, wanted.right, choice, until)
         self._lifecycle.client_let_in(program, "program.allow", choice.value)
 
-    def _question(self, program: Caller, wanted: Wanted, *, is_lasting: bool) -> Question:
+    def _end(self, key: CallerKey) -> datetime:
+        """Return until when one more right would be remembered: it puts off the end of no other."""
+        until, known = self._clock.now() + timedelta(days=self._settings.remember_days), self._known.get(key)
+        return min(until, known.until) if known and self._holds(known) else until
+
+    def _question(self, program: Caller, wanted: Wanted, until: datetime, *, is_lasting: bool) -> Question:
         days = self._settings.remember_days
         params: dict[str, str | int] = {"program": _path_of(program), **wanted.told}
         if not params["program"] and program.peer.pid is not None:
@@ -211,8 +217,6 @@ class Programs(Part):
         elif not is_lasting:
             params["passing"] = ""
         elif days:
-            until, known = self._clock.now() + timedelta(days=days), self._known.get(program.key)
-            until = min(until, known.until) if known and self._holds(known) else until
             params["until"] = until.date().isoformat()
         third = Choice.ALWAYS if is_lasting and days else None
         # programs that nobody let in are one caller: three refusals end it, whatever file asks next
@@ -225,19 +229,19 @@ class Programs(Part):
         self._refused[program.key, right] = now + REFUSED_FOR
         self._lifecycle.client_refused(program, "program.allow", error)
 
-    def _keep(self, program: Caller, right: ProgramRight, choice: Choice) -> None:
+    def _keep(self, program: Caller, right: ProgramRight, choice: Choice, told_until: datetime) -> None:
         key, now = program.key, self._clock.now()
         is_lasting = choice is Choice.ALWAYS
         among = self._known if is_lasting else self._once
         were, before = dict(among), among.get(key)
-        rights, until = {right}, now + (timedelta(days=self._settings.remember_days) if is_lasting else ONCE)
+        rights, until = {right}, min(told_until, self._end(key)) if is_lasting else now + ONCE
         ends = self._clock.monotonic() + ONCE.total_seconds()
         if before and self._holds(before):  # one more right puts off the end of no other
             rights, until = {right, *before.rights}, min(until, before.until)
             ends = min(ends, before.ends) if isinstance(before, _Once) else ends
         kept = tuple(one for one in ProgramRight if one in rights)
-        told = (program.name, program.peer.uid, kept, now, until, now.date())
-        among[key] = KnownProgram(*told) if is_lasting else _Once(*told, ends)
+        entry = (program.name, program.peer.uid, kept, now, until, now.date())
+        among[key] = KnownProgram(*entry) if is_lasting else _Once(*entry, ends)
         self._make_room(among, program.peer.uid)
         if is_lasting:
             try:

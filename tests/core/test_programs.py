@@ -318,6 +318,28 @@ async def test_one_more_right_puts_off_the_end_of_no_other(deciding: Deciding, c
     assert await deciding.admitted(running(), SIGN, choice) == 1
 
 
+@pytest.mark.parametrize("what", ["one right ends", "more days are configured", "fewer days are configured"])
+async def test_nothing_is_remembered_for_longer_than_the_dialog_said(deciding: Deciding, what: str) -> None:
+    if what == "one right ends":
+        await deciding.admitted(running(), TLS, Choice.ALWAYS)
+        deciding.later(days=30, seconds=-1)
+    deciding.person.choice = Choice.ALWAYS
+    deciding.person.attentive.clear()
+    asked = asyncio.ensure_future(deciding.programs.admit(running(), Wanted(SIGN), is_lasting=True))
+    await eventually(lambda: bool(deciding.person.open))
+    if what == "one right ends":
+        deciding.later(seconds=2)
+    else:
+        deciding.programs.reconfigured(Config(p11=P11(remember_days=365 if what.startswith("more") else 1)))
+    deciding.person.attentive.set()
+    await asked
+    told = deciding.person.questions[-1].params["until"]
+    assert all(one.until.date().isoformat() <= str(told) for one in deciding.programs.standings(1000))
+    if what.startswith("fewer"):
+        deciding.later(days=1)
+        assert deciding.rights() == {}
+
+
 async def test_what_a_program_may_for_the_present_ends_with_what_is_remembered_of_it(deciding: Deciding) -> None:
     await deciding.admitted(running(), TLS, Choice.ALWAYS)
     await deciding.admitted(running(), DATA, Choice.YES)
