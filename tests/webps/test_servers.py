@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from cardd_simulators.cards.certificates import Authority, Holder, authentication_certificate
 from cardd_simulators.cards.store import Credential
@@ -113,24 +113,37 @@ async def test_a_certificate_of_an_authority_with_the_same_name_is_refused(porta
     assert portal.login(forged(portal.challenge(), Credential(key, certificate)))[0] == "out"
 
 
-async def test_a_certificate_with_two_numbers_is_nobodys(portal: Portal) -> None:
+def issued(subject: x509.Name, *extensions: x509.ExtensionType) -> Credential:
+    """The card's key with a certificate of its authority, for logging in."""
     card = issue().authentication
+    builder = x509.CertificateBuilder(
+        persons().certificate.subject,
+        subject,
+        card.key.public_key(),
+        x509.random_serial_number(),
+        card.certificate.not_valid_before_utc,
+        card.certificate.not_valid_after_utc,
+    )
+    for extension in (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), *extensions):
+        builder = builder.add_extension(extension, critical=False)
+    return Credential(card.key, builder.sign(persons().key, SHA256()))
+
+
+async def test_a_certificate_with_two_numbers_is_nobodys(portal: Portal) -> None:
     number = x509.NameAttribute(NameOID.COMMON_NAME, "899000000010")
     other = x509.NameAttribute(NameOID.COMMON_NAME, "899000000028")
     for rdns in ([[number, other]], [[number], [other]], [[other], [number]]):
         subject = x509.Name([x509.RelativeDistinguishedName(rdn) for rdn in rdns])
-        builder = x509.CertificateBuilder(
-            persons().certificate.subject,
-            subject,
-            card.key.public_key(),
-            x509.random_serial_number(),
-            card.certificate.not_valid_before_utc,
-            card.certificate.not_valid_after_utc,
-        )
-        purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-        made = builder.add_extension(purpose, critical=False).sign(persons().key, SHA256())
-        told = portal.login(forged(portal.challenge(), Credential(card.key, made)))
+        told = portal.login(forged(portal.challenge(), issued(subject)))
         assert told == ["out", "the certificate is no professional's"]
+
+
+async def test_a_certificate_whose_usage_cannot_be_read_logs_nobody_in(portal: Portal) -> None:
+    subject = issue().authentication.certificate.subject
+    assert portal.login(forged(portal.challenge(), issued(subject))) == DOCTOR
+    for usage in (b"", b"\x03\x00", b"\x03\x01\x00", b"\x03\x02\x09\x80", b"\x02\x01\x01"):
+        by = issued(subject, x509.UnrecognizedExtension(ExtensionOID.KEY_USAGE, usage))
+        assert portal.login(forged(portal.challenge(), by))[0] == "out", usage
 
 
 async def test_a_card_of_an_authority_that_the_portal_does_not_trust_is_refused(portal: Portal) -> None:

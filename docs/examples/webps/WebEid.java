@@ -39,7 +39,9 @@ public final class WebEid {
     private static final long NONCE_LIFETIME = 300; // seconds
     private static final String NATIONAL_ID = "[034589][0-9A-Za-z]{8,}(/\\S+)?";
     private static final String CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
-    private static final int NON_REPUDIATION = 1; // the bit of KeyUsage
+    private static final String KEY_USAGE = "2.5.29.15";
+    private static final int DIGITAL_SIGNATURE = 0; // the bits of KeyUsage
+    private static final int NON_REPUDIATION = 1;
     private static final int LIST_MAX = 4; // certificates in a token's list
     // deltaCRLIndicator, issuingDistributionPoint, authorityKeyIdentifier
     private static final List<String> LIST_KINDS = List.of("2.5.29.27", "2.5.29.28", "2.5.29.35");
@@ -222,7 +224,9 @@ public final class WebEid {
         }
         List<String> purposes = read.getExtendedKeyUsage();
         boolean[] usage = read.getKeyUsage();
-        if (purposes == null || !purposes.contains(CLIENT_AUTH) || (usage != null && !usage[0])) {
+        // Java reads over an extension that it cannot read
+        boolean signs = usage == null ? read.getExtensionValue(KEY_USAGE) == null : usage[DIGITAL_SIGNATURE];
+        if (purposes == null || !purposes.contains(CLIENT_AUTH) || !signs) {
             throw new Refused("the certificate is not for logging in");
         }
         return read;
