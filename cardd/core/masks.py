@@ -33,7 +33,9 @@ SMALL, SHORT = (
     4,
 )  # bytes of a number, and of a place among the files, that stand for nobody; a person's number in BCD has six
 PLACES = (b"\x3f\x00", b"\xa0\x00", b"\xd2\x50", b"\xe8\x28")  # how paths and names of applications begin
+PLACE_MAX = 16  # bytes of them (ISO/IEC 7816-4, 8.2.1.2): what is longer may be a key that begins so by chance
 CONSTRUCTED, LONG_TAG, LONG, CLASSES = 0x20, 0x1F, 0x80, 0xC0
+TAG_MAX = 3  # bytes of a tag (ISO/IEC 7816-4, 5.2.2.1): what goes on is none, and may be a number
 PADDING = b"\x00\xff"
 # a point of each curve, for a key's must be on it: the generators (SEC 2, 2.4.2 and 2.5.1)
 POINTS = {
@@ -105,8 +107,8 @@ def _objects(data: bytes, size: int | None, depth: int = 0, *, keeps_days: bool 
         if size is None and _READABLE.match(data, place):
             return bytes(made) + _plain(data[place:])
         head = _head(data[place:])
-        if head is None:
-            return bytes(made) + data[place:]  # cut in its tag or length
+        if head is None:  # cut in its tag, or no object
+            return bytes(made) + (_plain(data[place:]) if len(data) == size else data[place:])
         begins, length = place + head[0], head[1]
         if length < 0 or (size is not None and begins + length > size):
             return bytes(made) + _plain(data[place:])
@@ -123,20 +125,23 @@ def _objects(data: bytes, size: int | None, depth: int = 0, *, keeps_days: bool 
 
 
 def _head(data: bytes) -> tuple[int, int] | None:
-    """Return the sizes of an object's tag and length, and of its value, negative for none; None where it is cut."""
+    """Return the sizes of an object's tag and length, and of its value, negative for none; None without a length.
+
+    Of a length that is cut, what is there counts: it is less than the whole one.
+    """
     tag = 1
     if data[0] & LONG_TAG == LONG_TAG:
         while tag < len(data) and data[tag] & LONG:
             tag += 1
         tag += 1
+    if tag > TAG_MAX:
+        return tag, -1
     if len(data) <= tag:
         return None
-    count = data[tag] & 0x7F if data[tag] & LONG else 0
     if not data[tag] & LONG:
         return tag + 1, data[tag]
-    if not 1 <= count <= 3:
-        return tag + 1, -1
-    return None if len(data) < tag + 1 + count else (tag + 1 + count, int.from_bytes(data[tag + 1 : tag + 1 + count]))
+    count = data[tag] & 0x7F
+    return tag + 1 + count, int.from_bytes(data[tag + 1 : tag + 1 + count]) if 1 <= count <= 3 else -1
 
 
 def _value(tag: int, value: bytes, size: int, depth: int, *, keeps_days: bool) -> bytes:
@@ -166,9 +171,10 @@ def _names_nobody(tag: int, value: bytes, size: int) -> bool:
     """Return whether a value is structure: a flag, a small number, an algorithm, a place among the files."""
     if tag in (INTEGER, BIT_STRING):
         return size <= SMALL
+    is_place = size <= PLACE_MAX and value.startswith(PLACES)
     if tag == OCTET_STRING:
-        return size <= SHORT or value.startswith(PLACES)
-    return tag in KEPT or bool(tag & CLASSES and (size <= 2 or value.startswith(PLACES)))
+        return size <= SHORT or is_place
+    return tag in KEPT or bool(tag & CLASSES and (size <= 2 or is_place))
 
 
 def _bytes(value: bytes, size: int, depth: int) -> bytes:

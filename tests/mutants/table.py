@@ -22,6 +22,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "cardd/core/leases.py": ("tests/core/test_leases.py",),
     "cardd/core/lifecycle.py": ("tests/core/test_lifecycle.py",),
+    "cardd/core/masks.py": ("tests/core/test_masks.py",),
     "cardd/core/news.py": ("tests/core/test_news_alone.py",),
     "cardd/core/observer.py": ("tests/core/test_observer.py",),
     "cardd/core/origins.py": ("tests/core/test_origins.py", "tests/core/test_site_decisions.py"),
