@@ -11,8 +11,10 @@ from typing import cast
 from cardd.config import Access, Config, Prompt
 from cardd.core.trays import Tray
 from cardd.errors import PromptUnavailable
-from cardd.model import Outcome, Peer
+from cardd.model import CardKind, Outcome, Peer
+from cardd.ports import Token
 from cardd.values import replace
+from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, OTHER, PIN, Core
 from tests.rig.waiting import eventually
 
@@ -57,7 +59,8 @@ class Shown:
 async def shown(core: Core, uid: int = 1000) -> AsyncIterator[Shown]:
     made = Shown()
     made.tray = core.parts.trays.open(uid, "en", made.tell)
-    await eventually(lambda: bool(made.told))
+    await asyncio.sleep(0)
+    assert made.told, "a tray is told how things stand in the next turn of the loop"
     yield made
     made.tray.close()
 
@@ -75,12 +78,17 @@ async def opens(core: Core) -> None:
 async def test_the_tray_follows_cards_and_sessions_of_every_program_of_its_person(core: Core) -> None:
     async with shown(core) as tray, shown(core, 1001) as anothers:
         assert tray.is_of(1)
+        assert tray.readers == "ready"
         [card] = tray.now["cards"]
+        assert card["in_use"] == ""
         assert (card["kind"], card["reader"], card["problem"], card["pin"]) == ("CPS3", "Lecteur de test", "", "yes")
         await opens(core)
         await eventually(lambda: tray.is_of(1, "active", "active"))
-        assert [one["client"] for one in tray.now["sessions"]] == ["LPS de test", "Autre LPS"]
+        assert [(one["client"], one["card"]) for one in tray.now["sessions"]] == [
+            *(("LPS de test", "yes"), ("Autre LPS", "yes")),
+        ]
         await eventually(lambda: bool(anothers.now["cards"][0]["in_use"]))
+        assert anothers.now["cards"][0]["in_use"] == "yes"
         assert anothers.now["sessions"] == []
         core.reader.remove()
         await eventually(lambda: tray.is_of(0))
@@ -105,9 +113,28 @@ async def test_lock_and_log_out_are_for_all_sessions_of_its_person_and_nobody_el
         tray.tray.lock()
         await eventually(lambda: tray.is_of(1, "locked", "locked"))
         assert all(session.pin is None for session in core.sessions.every())
+        heard = core.events.subscribe(CALLER.key)
         tray.tray.log_out()
         await eventually(lambda: tray.is_of(1))
         assert core.sessions.every() == []
+        ended = await heard.next()
+        assert ended is not None
+        assert (ended.type, ended.data["reason"]) == ("session.closed", "logout")
+
+
+async def test_a_session_without_a_card_is_shown_as_such_and_ended_and_not_locked(core: Core) -> None:
+    async with shown(core) as tray:
+        core.person.pins = [PIN]
+        identity = (await core.login.open(CALLER, None))[0].identity
+        core.sessions.open(
+            session_id="of a phone", caller=OTHER, method="ecps", identity=identity, card=None, credentials={}
+        )
+        await eventually(lambda: tray.is_of(1, "active", "active"))
+        assert [one["card"] for one in tray.now["sessions"]] == ["yes", ""]
+        tray.tray.lock()
+        await eventually(lambda: tray.is_of(1, "locked", "active"))
+        tray.tray.log_out()
+        await eventually(lambda: tray.is_of(1))
 
 
 async def test_the_pin_is_changed_by_the_daemons_dialogs_one_at_a_time_and_what_came_of_it_is_told(core: Core) -> None:
@@ -155,6 +182,15 @@ async def test_the_dialog_ends_with_the_desktop_that_asked_for_it(core: Core) ->
     await eventually(lambda: core.person.open == [])
 
 
+async def test_a_daemon_that_stops_ends_the_dialog_that_was_begun_from_a_tray(core: Core) -> None:
+    async with shown(core) as tray:
+        core.person.attentive.clear()
+        tray.tray.change_pin(tray.now["cards"][0]["id"])
+        await eventually(lambda: core.person.open == ["pin_change"])
+        await core.parts.trays.stop()
+        assert core.person.open == []
+
+
 async def test_whom_the_readers_do_not_belong_to_is_told_of_no_card_and_changes_no_pin(core: Core) -> None:
     async with shown(core, 1001) as tray:
         [card] = tray.now["cards"]
@@ -185,16 +221,36 @@ async def test_a_tray_that_is_not_wanted_shows_and_does_nothing_and_comes_back_w
         assert core.person.questions == []
 
 
+async def test_a_desktop_is_told_nothing_while_no_tray_is_wanted(core: Core) -> None:
+    of_user_1000_alone(core, tray=False)
+    desktop = Shown()
+    tray = core.parts.trays.open(1000, "en", desktop.tell)
+    await eventually(lambda: core.events.listeners == 1)
+    assert desktop.told == []
+    tray.close()
+
+
 async def test_a_patients_card_and_one_without_an_answer_are_shown_with_what_is_wrong(core: Core) -> None:
     async with shown(core) as tray:
         core.reader.remove()
         await eventually(lambda: tray.is_of(0))
         core.readers.card_inserted("Lecteur de test", bytes.fromhex("3B751300004309EA9000"))
         await eventually(lambda: tray.is_of(1) and bool(tray.now["cards"][0]["problem"]))
-        assert tray.now["cards"][0]["pin"] == ""
+        [card] = tray.now["cards"]
+        assert (card["kind"], card["problem"], card["pin"]) == ("VITALE", "Vitale card", "")
         core.readers.readers_available(available=False)
         core.readers.reader_removed("Lecteur de test")
         await eventually(lambda: tray.readers == "unavailable")
+
+
+async def test_a_key_file_is_shown_without_a_pin_to_change(core: Core) -> None:
+    async with shown(core) as tray:
+        core.readers.reader_added(InProcessReader("cabinet.p12"))
+        core.readers.token_inserted("cabinet.p12", Token(CardKind.PKCS12))
+        await eventually(lambda: tray.is_of(2))
+        assert {(card["kind"], card["reader"], card["problem"], card["pin"]) for card in tray.now["cards"]} == {
+            *(("CPS3", "Lecteur de test", "", "yes"), ("PKCS12", "cabinet.p12", "", "")),
+        }
 
 
 async def test_a_desktop_that_left_is_told_nothing_more(core: Core) -> None:

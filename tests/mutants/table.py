@@ -63,6 +63,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "cardd/core/trace.py": ("tests/core/test_trace.py",),
     "cardd/core/trail.py": ("tests/core/test_trail.py",),
     "cardd/documents/formats.py": ("tests/formats/test_recognised.py",),
+    "cardd/core/trays.py": ("tests/core/test_trays.py",),
     "cardd/documents/judging.py": ("tests/formats/test_judging.py",),
     "cardd/documents/report.py": ("tests/formats/test_report.py",),
     "cardd/documents/verdicts.py": ("tests/formats/test_judging.py", "tests/formats/test_report.py"),
