@@ -24,6 +24,7 @@ PATH_MAX = 8192
 _AMBIGUOUS = re.compile(r"%(?:2f|5c|2e|00|25)|\\|//|;", re.IGNORECASE)
 _PLAIN = re.compile(r"/(?:[\w.~!$&'()*+,=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # what a header's name is (RFC 9110, 5.6.2)
 _QUERY = re.compile(r"(?:[\w.~!$&'()*+,;=:@/?\[\]|{}^`-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 
 PASSED = frozenset(
@@ -117,13 +118,16 @@ def to_upstream(sent: CIMultiDictProxy[str], more: Iterable[str]) -> CIMultiDict
 
 
 def to_caller(given: CIMultiDictProxy[str], own: Mapping[str, str], *, is_page: bool) -> CIMultiDict[str]:
-    """Return an answer's headers for the caller, with cardd's ``own``; a page gets no cookies of another site."""
+    """Return an answer's headers for the caller, with cardd's ``own``; a page gets no cookies of another site.
+
+    What has no header's name is left out: aiohttp lets ``Connection X`` pass as one.
+    """
     named = {name.strip().lower() for value in given.getall("Connection", ()) for name in value.split(",")}
     dropped = HOP_BY_HOP | OURS | named | {name.lower() for name in own} | ({"set-cookie"} if is_page else set())
     passed = CIMultiDict(
         (name, readable(value))
         for name, value in given.items()
-        if name.lower() not in dropped and not name.lower().startswith(OURS_BEGIN)
+        if _TOKEN.fullmatch(name) and name.lower() not in dropped and not name.lower().startswith(OURS_BEGIN)
     )
     passed.update(own)
     return passed

@@ -216,6 +216,16 @@ async def test_control_characters_in_the_head_of_an_answer_cost_no_answer(
     assert b"Cardd-Proof" not in answer  # cardd's own words are cardd's
 
 
+@pytest.mark.parametrize("line", [b"Set-Cookie : a=b", b"Set Cookie: a=b", b"Connection X-: a=b", b"X\xe9: a=b"])
+async def test_what_has_no_headers_name_is_not_passed_on(
+    site: Site, started: Start, tmp_path: Path, line: bytes
+) -> None:
+    said = b"HTTP/1.1 200 OK\r\n" + line + b"\r\nX-Simulation: ok\r\nContent-Length: 2\r\n\r\nok"
+    async with talking(site, started, tmp_path, says(said)) as relayed:
+        answer = await relayed.api.raw(raw_head(relayed, "Content-Length: 0", "Connection: close"))
+    assert b"a=b" not in answer
+
+
 async def test_a_silent_server_is_given_up(site: Site, started: Start, tmp_path: Path) -> None:
     async with talking(site, started, tmp_path, says(pause=60), timeout=0.2) as relayed:
         got = await relayed.call("POST", "/", b"{}")
