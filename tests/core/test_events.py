@@ -17,12 +17,14 @@ def numbered(count: int, to: CallerKey | None = None) -> list[Event]:
 async def test_who_listens_gets_what_is_for_all_and_for_itself_in_order() -> None:
     bus = EventBus()
     ours, others, own_only = bus.subscribe(US), bus.subscribe(OTHERS), bus.subscribe(US, public=False)
+    neighbour = bus.subscribe(CallerKey(US.uid, "lps-2"))
     for_all, for_us = numbered(2), numbered(1, US)
     for event in (*for_all, *for_us):
         bus.publish(event)
     bus.close()
     assert [await ours.next() for _ in range(4)] == [*for_all, *for_us, None]
     assert [await others.next() for _ in range(3)] == [*for_all, None]
+    assert [await neighbour.next() for _ in range(3)] == [*for_all, None]
     assert [await own_only.next() for _ in range(2)] == [*for_us, None]
 
 

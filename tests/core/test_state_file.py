@@ -87,6 +87,7 @@ def told_of(text: str, shape: type[Any] = Rooms) -> Mapping[str, object]:
         ('{"format": 1}', {"why": "shape"}),
         ('{"format": 1, "entries": []}', {"why": "shape"}),
         ('{"format": null, "entries": {}}', {"why": "shape"}),
+        ('{"format": -1, "entries": {}}', {"why": "shape"}),
         ('{"format": 1, "entries": {"ground": 1}}', {"why": "entry", "place": "$[...]"}),
     ],
     ids=lambda one: str(one)[:20],

@@ -235,6 +235,10 @@ def test_the_card_that_was_used_longest_ago_makes_room() -> None:
     assert memory.recall("0") == 0
     memory.keep("new", "new")
     assert [serial for serial in ("0", "1", "2", "new") if memory.recall(serial) is not None] == ["0", "2", "new"]
+    memory.keep("2", "read anew")
+    for number in range(CARDS_MAX - 1):
+        memory.keep(f"later {number}", number)
+    assert [serial for serial in ("0", "2", "new") if memory.recall(serial) is not None] == ["2"]
 
 
 def test_a_card_that_is_forgotten_is_unknown_and_the_others_are_not() -> None:
