@@ -10,12 +10,21 @@ from functools import partial
 import pytest
 
 from cardd.core.recording import STRANGERS, CountedRefusals, Pseudonyms, entry_of, recorded
-from cardd.errors import CardAbsent, CarddError, CardMute, ConsentRefused, PinWrong, StateDamaged
+from cardd.errors import (
+    AuditUnavailable,
+    CardAbsent,
+    CarddError,
+    CardMute,
+    ConsentRefused,
+    PinWrong,
+    StateDamaged,
+    StateUnavailable,
+)
 from cardd.model import AuditEntry, AuditRow, Caller, CallerKind, Outcome, Peer, Receipt
 from cardd.request import Request, working_on
 from cardd.values import replace
 from tests.core.conftest import CALLER, OTHER, PIN, Core
-from tests.rig.memory import ManualClock, MemoryAudit, MemoryStore
+from tests.rig.memory import JumpingLoop, ManualClock, MemoryAudit, MemoryStore
 from tests.rig.waiting import eventually
 
 TRIES = 300
@@ -187,6 +196,44 @@ async def test_acts_that_ask_nobody_are_counted_too(action: str) -> None:
 async def test_what_was_done_to_a_document_is_a_row_each_time() -> None:
     entries = [entry_of(CALLER, "holder.read", document="a.pdf"), entry_of(CALLER, "holder.read", digest=b"\1")] * 2
     assert await counted_rows(MemoryAudit(), *entries) == entries
+
+
+def test_what_is_refused_again_after_a_minute_without_is_a_row_again() -> None:
+    async def refused_at(*seconds: float) -> list[AuditEntry]:
+        audit = MemoryAudit()
+        counted = CountedRefusals(audit)
+        for at in seconds:
+            await asyncio.sleep(at - asyncio.get_running_loop().time())
+            await counted.append(refused_once(CALLER))
+        await asyncio.sleep(61)
+        return audit.entries
+
+    one = refused_once(CALLER)
+    for seconds, rows in (((1, 62), [one, one]), ((1, 60), [one, times(one, 1)]), ((1, 2, 3), [one, times(one, 2)])):
+        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+            assert runner.run(refused_at(*seconds)) == rows
+
+
+class Failing(MemoryAudit):
+    """A log that takes no row any more once it has a ``fault``."""
+
+    fault: CarddError | None = None
+
+    async def append(self, entry: AuditEntry) -> AuditRow:
+        if self.fault:
+            raise self.fault
+        return await super().append(entry)
+
+
+@pytest.mark.parametrize("fault", [AuditUnavailable(why="the disk is full"), StateUnavailable(file="audit", why="EIO")])
+async def test_a_count_that_cannot_be_written_keeps_nobody_from_stopping(fault: CarddError) -> None:
+    audit = Failing()
+    counted = CountedRefusals(audit)
+    for _ in range(2):
+        await counted.append(refused_once(CALLER))
+    audit.fault = fault
+    await counted.stop()
+    assert audit.entries == [refused_once(CALLER)]
 
 
 async def test_many_users_of_one_person_are_counted_together_and_neither_those_before_nor_programs() -> None:
