@@ -131,6 +131,25 @@ async def test_a_disk_that_hangs_keeps_nobody_from_hearing_why_it_failed_and_get
 # --- how an act ended
 
 
+def test_an_acts_entry_has_who_asked_and_all_that_is_known_of_it() -> None:
+    told = entry_of(
+        CALLER, "signature.raw", session="one", digest=b"\x0a\xff", document="a.pdf", certificate="0b", consent="dialog"
+    )
+    assert told == AuditEntry(
+        action="signature.raw",
+        outcome=Outcome.DONE,
+        uid=1000,
+        caller="lps-1",
+        caller_name="LPS de test",
+        session="one",
+        digest="0aff",
+        document="a.pdf",
+        certificate="0b",
+        consent="dialog",
+    )
+    assert entry_of(CALLER, "origin.list") == AuditEntry("origin.list", Outcome.DONE, 1000, "lps-1", "LPS de test")
+
+
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
