@@ -11,8 +11,9 @@ from cardd.core.recording import RecordedWork, Recordings, append_if_possible, e
 from cardd.errors import AuditSlow, AuditUnavailable, CarddError, CardMute, CardTimeout, StateUnavailable
 from cardd.model import AuditEntry, AuditRow, Receipt
 from cardd.request import Request, Step, Where, working_on
+from cardd.values import replace
 from tests.core.conftest import CALLER
-from tests.rig.memory import JumpingLoop, MemoryAudit
+from tests.rig.memory import JumpingLoop, ManualClock, MemoryAudit
 from tests.rig.waiting import eventually
 
 ENTRY = entry_of(CALLER, "signature.raw")
@@ -46,15 +47,17 @@ async def mute() -> bytes:
     raise CardMute
 
 
-def on_thread(work: RecordedWork[bytes]) -> Awaitable[bytes]:
+def on_thread(work: RecordedWork[bytes], receipt: Receipt | None = None) -> Awaitable[bytes]:
     """Have a card's thread record what the card has signed."""
-    return asyncio.ensure_future(asyncio.to_thread(work.record, b"value", [ENTRY]))
+    return asyncio.ensure_future(asyncio.to_thread(work.record, b"value", [ENTRY], receipt))
 
 
-async def test_what_the_card_made_is_returned_once_its_row_is_written(disk: Disk) -> None:
+async def test_what_the_card_made_is_returned_once_its_row_and_its_receipt_are_written(disk: Disk) -> None:
     work: RecordedWork[bytes] = Recordings(disk, 5).begin("reader")
-    assert await work.result(on_thread(work)) == b"value"
+    receipt = Receipt(b"name", b"asked", ManualClock().now())
+    assert await work.result(on_thread(work, receipt)) == b"value"
     assert disk.entries == [ENTRY]
+    assert disk.receipts == {b"name": replace(receipt, row=1)}
 
 
 async def test_what_the_card_made_is_nobodys_where_its_row_cannot_be_written(disk: Disk) -> None:
