@@ -49,7 +49,6 @@ class Watched(Alone):
         self.trace = Told(self.clock.monotonic)
         self.observer = Observer(self.trace, self.clock)
         self.counts = self.observer.counts
-        self.lifecycle.join(self.observer)
 
     def pending(self) -> Session:
         session = self.session("pending")
@@ -98,8 +97,10 @@ async def test_seconds_are_counted_by_who_was_waited_for(there: Watched) -> None
 
 
 async def test_requests_are_counted_by_their_class_and_failures_by_their_code(there: Watched) -> None:
-    for status, code in ((200, None), (202, None), (409, "card.busy"), (404, "card.busy"), (503, None)):
+    answers = [(200, None), (202, None), (409, "card.busy"), (404, "card.busy"), (503, None)]
+    for status, code in answers:
         there.observer.ended(Request(), status, code)
+    assert [told[1:] for told in there.trace.told] == answers
     assert there.counts.requests == {"2xx": 2, "4xx": 2, "5xx": 1}
     assert there.counts.failures == {"card.busy": 2}
 
@@ -118,9 +119,9 @@ async def test_logins_are_counted_by_method_and_outcome(there: Watched) -> None:
     there.observer.logged_in("ecps", "failed")
     for _ in range(2):
         there.observer.logged_in("cpx", "refused")
-    there.lifecycle.session_opened(there.session())
+    there.observer.session_opened(there.session())
     waits = there.pending()
-    there.lifecycle.session_closed(waits, "caller_left")
+    there.observer.session_closed(waits, "caller_left")
     assert there.counts.logins == {
         ("ecps", "failed"): 1,
         ("cpx", "refused"): 2,
@@ -131,20 +132,22 @@ async def test_logins_are_counted_by_method_and_outcome(there: Watched) -> None:
 
 
 async def test_a_sessions_dialogs_are_those_of_its_login_and_those_that_came_later(there: Watched) -> None:
-    session, other, without = there.session("one"), there.session("other"), there.session("without")
+    session, other, third = there.session("one"), there.session("other"), there.session("third")
+    without = there.session("without")
     with working_on(Request(dialogs=2)):
-        there.lifecycle.session_opened(session)
-        there.lifecycle.session_opened(other)
-    there.lifecycle.session_opened(without)
+        there.observer.session_opened(session)
+        there.observer.session_opened(other)
+        there.observer.session_opened(third)
+    there.observer.session_opened(without)
     of_one = Request(session="one")
     for request in (of_one, of_one, Request(), Request(session="unknown")):
         there.observer.stepped(request, dialog())
     there.observer.stepped(of_one, Step("connect", Where.NETWORK, {}))
-    for ended in (session, other, without, session):
-        there.lifecycle.session_closed(ended, "logout")
-    assert there.counts.sessions == {4: 1, 2: 1, 0: 1}
+    for ended in (session, other, third, without, session):
+        there.observer.session_closed(ended, "logout")
+    assert there.counts.sessions == {4: 1, 2: 2, 0: 1}
     assert list(there.observer.histogram()) == [
-        *(("0", 1), ("1", 1), ("2", 2), ("3", 2), ("5", 3), ("10", 3), ("20", 3), ("+Inf", 3)),
+        *(("0", 1), ("1", 1), ("2", 3), ("3", 3), ("5", 4), ("10", 4), ("20", 4), ("+Inf", 4)),
     ]
 
 
@@ -195,8 +198,10 @@ async def test_a_users_failures_have_so_many_lines_a_minute_and_drive_out_nobody
     there.clock.seconds = 1199.0  # the last second of a minute
     assert await fails(1000, REFUSED_MAX) == REFUSED_MAX
     assert len(caplog.messages) == REFUSED_MAX
-    assert await fails(1000, 3) == 0
+    assert await fails(1000, 1) == 0
     assert caplog.messages == ["user 1000: more requests fail than have lines; metrics count them"]
+    assert await fails(1000, 2) == 0
+    assert caplog.messages == []
     assert await fails(1001, 2) == 2
     assert await fails(None, 2) == 2
     there.clock.seconds = 1200.0
@@ -229,7 +234,7 @@ async def test_a_request_whose_login_waits_is_over_once_that_is_decided(there: W
     there.observer.ended(without := Request(), 202)
     await done()
     assert not request.is_over
-    getattr(there.lifecycle, event)(*((session,) if event == "session_opened" else (session, "logout")))
+    getattr(there.observer, event)(*((session,) if event == "session_opened" else (session, "logout")))
     assert not request.is_over  # what hears of it is its work still
     await done()
     assert [one.is_over for one in (request, other, without)] == [True, False, False]
