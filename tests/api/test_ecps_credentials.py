@@ -157,7 +157,7 @@ async def test_another_organisation_s_certificate_is_told_as_such(working: Worki
     assert (await refused(api)).code == "psc.client_refused"
 
 
-@pytest.mark.parametrize("password", [b"perdu", None], ids=["wrong", "none"])
+@pytest.mark.parametrize("password", [b"perdu", b"perdu\xff", b"perdu\0", None], ids=["wrong", "bytes", "zero", "none"])
 async def test_a_certificate_that_cannot_be_opened_is_told_before_anybody_is_asked(
     working: Working, psc: PscRig, password: bytes | None
 ) -> None:
@@ -179,6 +179,8 @@ async def test_a_certificate_that_is_not_there_is_told(working: Working, psc: Ps
 async def test_a_secret_that_is_not_there_is_told(working: Working, psc: PscRig) -> None:
     api = await working(psc, "basic")
     api.secrets.values.clear()
+    assert (await refused(api)).code == "psc.incomplete"
+    api.secrets.values["psc-client-secret"] = b"perdu\xff"  # no text
     assert (await refused(api)).code == "psc.incomplete"
 
 

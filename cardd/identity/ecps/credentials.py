@@ -161,7 +161,10 @@ async def _secret(secrets: SecretStore, name: str) -> Token:
     if found is None:
         raise PscIncomplete(what=name, why="absent")
     with found:
-        return Token.from_secret(found)
+        try:
+            return Token.from_secret(found)
+        except UnicodeDecodeError:
+            raise PscIncomplete(what=name, why="UTF-8") from None
 
 
 async def _key(path: Path, secrets: SecretStore) -> ClientKey:
