@@ -20,7 +20,7 @@ from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from cardd.formats.document import new_document
-from cardd.formats.options import PadesOptions
+from cardd.formats.options import PadesOptions, Visible
 from cardd.formats.pades import prepare_pades, verify_pades
 from cardd.formats.pdf.wire import Later
 from cardd.model import Algorithm, Identity
@@ -56,10 +56,11 @@ def form(*fields: bytes, kids: bytes = b"4 0 R") -> bytes:
     return pdf(extra=fields or [TEXT], catalogue=b"/AcroForm << /Fields [" + kids + b"] /DA (/Helv 0 Tf) >>")
 
 
-def signed(pen: Pen, content: bytes) -> bytes:
+def signed(pen: Pen, content: bytes, options: PadesOptions | None = None) -> bytes:
     """By cardd."""
     document = new_document(content)
-    return pen.write(prepare_pades(document, pen.signer, datetime.now(UTC), PadesOptions(), process=PdfHere(), who=WHO))
+    now, wanted = datetime.now(UTC), options or PadesOptions()
+    return pen.write(prepare_pades(document, pen.signer, now, wanted, process=PdfHere(), who=WHO))
 
 
 def author_signed(
@@ -288,7 +289,13 @@ def test_a_drawing_beside_another_s_signature_is_forbidden(mine: Pen) -> None:
     assert later(updated(signed(mine, signed(mine, pdf())), _in_front))[0] is Later.FORBIDDEN
 
 
+def test_another_s_signature_may_show_who_signed(mine: Pen) -> None:
+    visible = PadesOptions(visible=Visible((40.0, 40.0, 260.0, 120.0)))
+    assert later(signed(mine, signed(mine, pdf()), visible)) == [Later.SIGNATURES, Later.NOTHING]
+
+
 def test_a_drawing_that_was_there_before_the_signature_is_covered_by_it(mine: Pen) -> None:
+    assert later(updated(signed(mine, updated(form(), picture_of_a_timestamp)), titled)) == [Later.NOTHING]
     drawn = updated(form(), picture)
     assert later(updated(signed(mine, drawn), titled)) == [Later.NOTHING]
     assert later(updated(signed(mine, drawn), field_filled)) == [Later.FILLED]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from io import BytesIO
@@ -117,6 +118,8 @@ def test_a_field_has_a_name_that_is_new() -> None:
             placed(once, Place(NOON, 100, taken))
         assert refused.value.params == {"field": taken}
     assert placed(once, Place(NOON, 100, "Signature"))
+    nameless = pdf(extra=[b"<< /FT /Tx >>"], catalogue=b"/AcroForm << /Fields [4 0 R] >>")
+    assert signature_of(placed(nameless)[1])["/T"] == "Signature1"
 
 
 # --- which files are taken
@@ -356,6 +359,33 @@ def test_a_gap_that_holds_more_than_the_signature_is_a_flaw(mine: Pen) -> None:
     assert read(upper).flaw is None
     for at, other in ((size, b"("), (second - 1, b")"), (size + 1, b"4")):
         assert read(content[:at] + other + content[at + 1 :], content).flaw is Flaw.CONTENT
+
+
+@pytest.mark.parametrize(
+    ("ranges", "flaw"),
+    [
+        (lambda first, second, rest: (0, first, second, rest), None),
+        (lambda first, second, rest: (1, first - 1, second, rest), Flaw.CONTENT),
+        (lambda first, second, rest: (0, first, second + 3, rest - 3), Flaw.CONTENT),
+        (lambda first, second, rest: (0, first - 3, second, rest), Flaw.CONTENT),
+        (lambda first, second, rest: (0, first, second, rest + 1), Flaw.CONTENT),
+    ],
+    ids=["only itself", "the first byte", "behind it", "in front of it", "behind the end"],
+)
+def test_a_signature_that_holds_leaves_out_only_itself(
+    mine: Pen, ranges: Callable[[int, int, int], tuple[int, ...]], flaw: Flaw | None
+) -> None:
+    head, tail, size = b"a" * 30_000, b"b" * 20_000, 16_000
+    whole = head + b"<" + b"0" * size + b">" + tail
+    told = ranges(len(head), len(head) + size + 2, len(tail))
+    digest = sha256(whole[told[0] : told[0] + told[1]] + whole[told[2] : told[2] + told[3]]).digest()
+    says = Says(Placed(len(head), len(head) + size + 2, digest))
+    made = prepare_pades(BytesIO(whole), mine.signer, datetime.now(UTC), PadesOptions(), process=says, who=WHO)
+    content = finished(made, mine.sign(made.message))
+    contents = bytes.fromhex(content[len(head) + 1 : len(head) + 1 + size].decode())
+    found = Found("/ETSI.CAdES.detached", told, contents, NOON, Later.NOTHING)
+    (one,) = verify_pades(BytesIO(content), Says(Listed((found,))))
+    assert one.flaw is flaw
 
 
 @pytest.mark.parametrize("ranges", [(), (0, 1, 2), (0, 1, 2, 3, 4), (-1, 1, 2, 3), (0, 1, 2, -3)])

@@ -120,7 +120,6 @@ MODULES: dict[str, tuple[str, ...]] = {
             ),
         }.items()
     },
-    "cardd/formats/sealed.py": ("tests/formats/test_sealed.py",),
     "cardd/formats/timestamp.py": ("tests/formats/test_timestamps.py",),
     "cardd/formats/trust.py": ("tests/formats/test_trust.py",),
     "cardd/formats/verified.py": (
