@@ -182,8 +182,9 @@ async def test_the_first_code_of_the_phone_ends_the_enrolment(station: Workbench
 async def test_an_enrolment_waits_ten_minutes_for_its_first_code(station: Workbench) -> None:
     phone = Phone((await ask(station, "POST", ENROLMENT)).text("address"))
     station.clock.seconds += 600
-    got = await ask(station, "POST", CONFIRMATION, phone.code(station.clock.now()))
-    assert got.code == "support_code.not_enrolled"
+    for _ in range(2):
+        got = await ask(station, "POST", CONFIRMATION, phone.code(station.clock.now()))
+        assert got.code == "support_code.not_enrolled"
     assert station.secrets.values == {}
 
 
