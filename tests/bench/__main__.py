@@ -77,7 +77,7 @@ def _signatures(directory: Path) -> Iterator[Measure]:
 def _ways(directory: Path) -> Iterator[Measure]:
     station = _station(directory, "ways", 0.5)
     with station.running():
-        yield from ways.signatures(station, count=60, rounds=4, delay_ms=0)
+        yield from ways.signatures(station, count=30, rounds=8, delay_ms=0)
         yield from ways.signatures(station, count=5, rounds=2, delay_ms=ways.SLOW)
 
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
+from tests.bench.floor import PACE
 from tests.bench.measure import Measure, Series, ratio
 from tests.bench.process import pss, system_calls
 from tests.bench.station import Station
@@ -51,7 +52,7 @@ def beside(station: Station, count: int, rounds: int) -> Iterator[Measure]:
             starts.add([cast(float, _ask(peer, "started"))])
     with _running(home) as peer:
         _ask(peer, "started")
-        for _ in range(rounds):
+        for _ in PACE.rounds(rounds, ours, theirs):
             theirs.add(cast(list[float], _ask(peer, f"times {count}")))
             ours.add(times(station.daemon.port, count))
         memory, idle = cast(float, _ask(peer, "memory")), cast(float, _ask(peer, "idle"))

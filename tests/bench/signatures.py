@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.bare import PAUSE
+from tests.bench.floor import PACE
 from tests.bench.measure import Measure, Series, above, p50
 from tests.bench.station import PIN, Session, Station
 from tests.bench.wire import digests
@@ -39,7 +40,7 @@ def _in_turn(station: Station, session: Session, mode: str, count: int, rounds: 
     """Ours and the bare script's, measured in turn so that the machine's moods meet both."""
     ours, bare = Series(), Series()
     _time(session, 3)
-    for _ in range(rounds):
+    for _ in PACE.rounds(rounds, ours, bare):
         ours.add(_time(session, count))
         _settle(station)
         bare.add(_script(station, BARE, station.pcscd.reader_names[0], str(count), mode, PIN))

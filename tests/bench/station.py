@@ -17,6 +17,7 @@ from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.simulator import STATE, wait_for_card
 
 PIN = "1234"
+BATCH, BATCH_MAX = 9_000, 10_000  # signatures of a consent that are asked for, and that it covers
 
 # What the user's patience limits in practice must not limit the bench: one consent for all that it signs.
 SETTINGS = """
@@ -89,12 +90,15 @@ class Session:
         self.token = token
         self._wire = Wire(port, f"{path}/signatures", token)
         self._lps = Lps(port, token)
+        self._signed = 0
 
     def sign(self, *digests: str) -> Json:
-        """One signature under the bench's batch, or a list of them."""
+        """One signature under the bench's batch, or a list of them; a batch that is used up is followed by another."""
         items: list[Json] = [{"document_name": "bench", "digest": digest} for digest in digests]
         wanted: Json = items[0] if len(items) == 1 else {"signatures": items}
-        return self._wire.post({**wanted, "batch": {"name": "bench", "count": 10000}})
+        batch: Json = {"name": f"bench {self._signed // BATCH}", "count": BATCH_MAX}
+        self._signed += len(items)
+        return self._wire.post({**wanted, "batch": batch})
 
     def situate(self, situation: str) -> None:
         """Pick a situation of practice."""

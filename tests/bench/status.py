@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.bench.floor import PACE
 from tests.bench.measure import Measure, Series, ratio
 from tests.bench.station import Station
 from tests.bench.wire import connected, host_of
@@ -27,12 +28,12 @@ def calls(station: Station, count: int, rounds: int) -> Iterator[Measure]:
         servers = {station.daemon.pid: station.daemon.port, process: port}
         rates: dict[int, Series] = {pid: Series() for pid in servers}
         waits: dict[int, Series] = {pid: Series() for pid in servers}
-        for number in range(rounds + 1):
+        for pid, at in servers.items():
+            _rate(pid, at, count)  # to warm up
+        for _ in PACE.rounds(rounds, *rates.values(), *waits.values()):
             for pid, at in servers.items():
-                rate, taken = _rate(pid, at, count), times(at, count // 20)
-                if number:  # the first is to warm up
-                    rates[pid].add([rate])
-                    waits[pid].add(taken)
+                rates[pid].add([_rate(pid, at, count)])
+                waits[pid].add(times(at, count // 20))
     ours, bare = rates[station.daemon.pid], rates[process]
     name = "GET /v1/status, a second of one core"
     yield Measure(name, ours.p50, "calls", 12_000, at_least=True, noise=ours.noise)

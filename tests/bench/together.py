@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
 
+from tests.bench.floor import PACE
 from tests.bench.measure import Measure, Series
 from tests.bench.station import Session, Station
 from tests.bench.wire import digests
@@ -23,7 +24,7 @@ def batch(station: Station, rounds: int) -> Iterator[Measure]:
     alone, listed = Series(), Series()
     with station.card():
         session = station.log_in()
-        for _ in range(rounds):
+        for _ in PACE.rounds(rounds, alone, listed):
             alone.add([_timed(session, [digest]) for digest in islice(digests(), BATCH)])
             listed.add([_timed(session, list(islice(digests(), BATCH))) / BATCH for _ in range(3)])
     yield listed.measure(f"each of a batch of {BATCH} over HTTP, card of 0 ms", "ms")

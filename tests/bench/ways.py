@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cardd_simulators.cards.card import SimulatedCard
+from tests.bench.floor import PACE
 from tests.bench.measure import Measure, Series, ratio
 from tests.bench.opensc import MODULE
 from tests.bench.station import PIN, Session, Station
@@ -53,7 +54,7 @@ def signatures(station: Station, count: int, rounds: int, delay_ms: int) -> Iter
         ways = _ways(station, station.log_in(), opensc)
         for way in ways.values():
             _count_apdus(way, card)
-        for _ in range(rounds):
+        for _ in PACE.rounds(rounds, *(way.times for way in ways.values())):
             for way in ways.values():
                 way.times.add(way.sign(count))
         if not delay_ms:
