@@ -10,7 +10,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.bench.measure import Measure, Series, p50
@@ -22,6 +22,13 @@ SLOWER = 1.15  # than the fastest of the run: others work beside us
 AGAIN = 3  # rounds measured again, for each that is wanted
 REST = 1.0  # seconds for others to pass
 BLOCK = bytes(1024)
+
+
+def _loop() -> float:
+    began = time.perf_counter()
+    for _ in range(STEPS):
+        pass
+    return 1000 * (time.perf_counter() - began)
 
 
 class Floor:
@@ -62,15 +69,19 @@ def _syncs(path: Path, count: int) -> Iterator[float]:
 
 
 class Pace:
-    """How fast the machine is, beside the fastest that it was since this began. ``again`` counts rounds left out."""
+    """How fast the machine is, beside the fastest that it was since this began. ``again`` counts rounds left out.
 
-    def __init__(self) -> None:
+    ``loop`` returns what a bare loop takes; ``rest`` is how many seconds others are given to pass.
+    """
+
+    def __init__(self, loop: Callable[[], float] = _loop, rest: float = REST) -> None:
+        self._loop, self._rest = loop, rest
         self._fastest = math.inf
         self.again = 0
 
     def is_slow(self) -> bool:
         """Return whether a bare loop takes longer now than it did at best."""
-        now = p50([_loop() for _ in range(LOOPS)])
+        now = p50([self._loop() for _ in range(LOOPS)])
         self._fastest = min(self._fastest, now)
         return now > SLOWER * self._fastest
 
@@ -85,19 +96,12 @@ class Pace:
                 self.again += 1
                 for one in series:
                     one.rounds.pop()
-                time.sleep(REST)
+                time.sleep(self._rest)
             else:
                 number += 1
 
 
 PACE = Pace()  # of this run
-
-
-def _loop() -> float:
-    began = time.perf_counter()
-    for _ in range(STEPS):
-        pass
-    return 1000 * (time.perf_counter() - began)
 
 
 def _wakes(count: int) -> Iterator[float]:
