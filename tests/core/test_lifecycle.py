@@ -145,11 +145,7 @@ async def test_a_part_of_an_outer_layer_is_logged_by_its_own_name(caplog: pytest
     assert [row.getMessage() for row in caplog.records] == ["relay failed to stop"]
 
 
-def test_parts_that_hang_take_no_longer_than_the_time_there_is_and_leave_some_for_each() -> None:
-    told: list[str] = []
-    lifecycle = Lifecycle(patience=8)
-    lifecycle.join(Told("audit", told), Hanging(), Hanging(), Hanging(), Told("last", told))
-
+def seconds_to_stop(lifecycle: Lifecycle) -> float:
     async def stopped() -> float:
         await lifecycle.start()
         began = asyncio.get_running_loop().time()
@@ -157,7 +153,15 @@ def test_parts_that_hang_take_no_longer_than_the_time_there_is_and_leave_some_fo
         return asyncio.get_running_loop().time() - began
 
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        assert runner.run(stopped()) == pytest.approx(4 + 2 + 1)
+        return runner.run(stopped())
+
+
+def test_parts_that_hang_take_no_longer_than_the_time_there_is_and_leave_some_for_each() -> None:
+    told: list[str] = []
+    lifecycle = Lifecycle(patience=8)
+    lifecycle.join(Told("audit", told), Hanging(), Hanging(), Hanging(), Told("last", told))
+
+    assert seconds_to_stop(lifecycle) == pytest.approx(4 + 2 + 1)
     assert told[-2:] == ["last stops", "audit stops"]
 
 
@@ -166,14 +170,7 @@ def test_where_no_time_is_left_each_part_is_told_to_stop_and_none_is_waited_for(
     lifecycle = Lifecycle(patience=0)
     lifecycle.join(Told("audit", told), Hanging(), Told("last", told))
 
-    async def stopped() -> float:
-        await lifecycle.start()
-        began = asyncio.get_running_loop().time()
-        await lifecycle.stop()
-        return asyncio.get_running_loop().time() - began
-
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        assert runner.run(stopped()) == 0
+    assert seconds_to_stop(lifecycle) == 0
     assert told[-2:] == ["last stops", "audit stops"]
 
 

@@ -13,11 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec, MDPPerm, SigFieldSpec, SigSeedSubFilter
-from pyhanko.sign.signers import PdfSignatureMetadata, PdfTimeStamper, SimpleSigner, sign_pdf
+from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec, MDPPerm, SigSeedSubFilter
+from pyhanko.sign.signers import PdfSignatureMetadata, PdfTimeStamper, sign_pdf
 from pyhanko.sign.timestamps import DummyTimeStamper
 from pyhanko.sign.validation.dss import DocumentSecurityStore
-from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from cardd.formats.document import new_document
 from cardd.formats.options import PadesOptions, Visible
@@ -36,7 +35,7 @@ from tests.rig.pdf_changes import (
     picture_of_a_timestamp,
     updated,
 )
-from tests.rig.pdf_here import PdfHere
+from tests.rig.pdf_here import PdfHere, author_signed, signer_of
 from tests.rig.pens import Pen, SmallAuthority
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -61,27 +60,6 @@ def signed(pen: Pen, content: bytes, options: PadesOptions | None = None) -> byt
     document = new_document(content)
     now, wanted = datetime.now(UTC), options or PadesOptions()
     return pen.write(prepare_pades(document, pen.signer, now, wanted, process=PdfHere(), who=WHO))
-
-
-def author_signed(
-    pen: Pen, content: bytes, allowing: MDPPerm | None = None, locked: FieldMDPSpec | None = None
-) -> bytes:
-    """By its author, with pyHanko: certified, or with some of its fields locked."""
-    about = PdfSignatureMetadata(
-        field_name="author",
-        subfilter=SigSeedSubFilter.PADES,
-        certify=allowing is not None,
-        docmdp_permissions=allowing or MDPPerm.FILL_FORMS,
-    )
-    place = SigFieldSpec("author", field_mdp_spec=locked)
-    return bytes(
-        sign_pdf(IncrementalPdfFileWriter(BytesIO(content)), about, signer_of(pen), new_field_spec=place).getvalue()
-    )
-
-
-def signer_of(pen: Pen) -> SimpleSigner:
-    key = asn1_keys.PrivateKeyInfo.load(pen.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
-    return SimpleSigner(asn1.Certificate.load(pen.signer.certificate), key, SimpleCertificateStore())  # type: ignore[no-untyped-call]  # pyHanko's own
 
 
 def later(content: bytes) -> list[Later]:

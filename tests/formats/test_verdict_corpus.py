@@ -11,19 +11,14 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from asn1crypto import cms, keys, pem, tsp, x509
+from asn1crypto import cms, pem, tsp
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.sign.fields import (
     FieldMDPAction,
     FieldMDPSpec,
     MDPPerm,
-    SigFieldSpec,
-    SigSeedSubFilter,
 )
-from pyhanko.sign.signers import PdfSignatureMetadata, SimpleSigner, sign_pdf
-from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from cardd.documents.verdicts import Verdict
 from cardd.errors import DocumentAmbiguous
@@ -36,7 +31,7 @@ from cardd.formats.pades import prepare_pades
 from cardd.formats.xmldsig import ENVELOPED
 from cardd.model import Algorithm, Identity
 from cardd.values import replace
-from tests.rig import java_judges, jose
+from tests.rig import java_judges, jose, pdf_here
 from tests.rig.java_judges import JavaJudges
 from tests.rig.openssl import accepts_cms
 from tests.rig.others import openssl_cms, xmlsec_part
@@ -85,18 +80,7 @@ def signed(desk: Desk, content: bytes) -> bytes:
 
 def author_signed(desk: Desk, allowing: MDPPerm | None = None, locked: FieldMDPSpec | None = None) -> bytes:
     """A form that its author signed by pyHanko: certified, or with some of its fields locked."""
-    pen = desk.pen()
-    key = keys.PrivateKeyInfo.load(pen.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
-    signer = SimpleSigner(x509.Certificate.load(pen.signer.certificate), key, SimpleCertificateStore())  # type: ignore[no-untyped-call]  # pyHanko's own
-    about = PdfSignatureMetadata(
-        field_name="author",
-        subfilter=SigSeedSubFilter.PADES,
-        certify=allowing is not None,
-        docmdp_permissions=allowing or MDPPerm.FILL_FORMS,
-    )
-    place = SigFieldSpec("author", field_mdp_spec=locked)
-    done = sign_pdf(IncrementalPdfFileWriter(BytesIO(form())), about, signer, new_field_spec=place)
-    return bytes(done.getvalue())
+    return pdf_here.author_signed(desk.pen(), form(), allowing, locked)
 
 
 def form() -> bytes:
